@@ -1,0 +1,97 @@
+package pipeline
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// Units of a budget.
+const (
+	UnitFuel = "fuel" // metered WASM work
+	UnitIO   = "io"   // bytes moved in or out of kernels, pages and stores
+)
+
+// Budget limits what one item may spend, in non-negative integers. Spending is
+// reserved before the work and settled after it, so that two stages can never
+// spend the same unit twice. An item's children share its budget. The methods
+// may be called from several goroutines; a nil *Budget has no limit.
+type Budget struct {
+	fuel, io unit
+}
+
+type unit struct {
+	limit int64 // 0: unlimited
+	left  atomic.Int64
+	spent atomic.Int64
+}
+
+// NewBudget returns a budget of so many units; 0 means unlimited, negative
+// numbers are refused by the loader and count as 0 here.
+func NewBudget(fuel, io int64) *Budget {
+	b := new(Budget)
+	for u, n := range map[*unit]int64{&b.fuel: fuel, &b.io: io} {
+		u.limit = max(0, n)
+		u.left.Store(u.limit)
+	}
+	return b
+}
+
+func (b *Budget) unit(name string) *unit {
+	if name == UnitFuel {
+		return &b.fuel
+	}
+	return &b.io
+}
+
+// Reserve takes n units before the work that may spend them. It fails with a
+// *Error of kind Permanent and code budget-exceeded when less is left.
+func (b *Budget) Reserve(name string, n int64) error {
+	if b == nil || n <= 0 {
+		return nil
+	}
+	u := b.unit(name)
+	if u.limit == 0 {
+		return nil
+	}
+	for {
+		left := u.left.Load()
+		if left < n {
+			return &Error{Kind: Permanent, Code: "budget-exceeded",
+				Err:  fmt.Errorf("budget exceeded: %s: %d wanted, %d of %d left", name, n, left, u.limit),
+				Hint: "raise run.budget." + name + " or do less per item"}
+		}
+		if u.left.CompareAndSwap(left, left-n) {
+			return nil
+		}
+	}
+}
+
+// Settle ends a reservation: spent units are charged, the rest is refunded.
+// spent may not exceed reserved; the excess is charged all the same, so that
+// the books stay true, and the next Reserve fails.
+func (b *Budget) Settle(name string, reserved, spent int64) {
+	if b == nil {
+		return
+	}
+	u := b.unit(name)
+	u.spent.Add(spent)
+	if u.limit > 0 {
+		u.left.Add(reserved - spent)
+	}
+}
+
+// Left returns how much may still be reserved and whether there is a limit.
+func (b *Budget) Left(name string) (n int64, limited bool) {
+	if b == nil || b.unit(name).limit == 0 {
+		return 0, false
+	}
+	return b.unit(name).left.Load(), true
+}
+
+// Spent returns what has been charged so far.
+func (b *Budget) Spent(name string) int64 {
+	if b == nil {
+		return 0
+	}
+	return b.unit(name).spent.Load()
+}

@@ -1,0 +1,71 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+)
+
+// Env is everything that a stage may touch besides its items. Nothing is
+// global.
+type Env struct {
+	// Log has run and stage attributes set.
+	Log *slog.Logger
+	// Dir is the folder of the pipeline file; relative paths in the file are
+	// relative to it.
+	Dir string
+	// Run describes this execution.
+	Run RunInfo
+	// Stage is the stage's name; Kind its kind; Pos its place in the file.
+	Stage string
+	Kind  string
+	Pos   Pos
+	// Concurrency is how many items are inside the stage at once, at most.
+	Concurrency int
+	// CacheDir is a private folder for things worth keeping between runs
+	// (compiled kernels). Empty means do not cache.
+	CacheDir string
+	// RuntimeDir is a private folder for things that live as long as the
+	// process (browser profiles).
+	RuntimeDir string
+}
+
+// RunInfo identifies one execution of a pipeline.
+type RunInfo struct {
+	// ID is unique per run.
+	ID string
+	// Pipeline is the name in the file.
+	Pipeline string
+	// Source is the normalised pipeline (canonical JSON, secrets as
+	// references), and Digest its digest.
+	Source []byte
+	Digest Digest
+	// Version is the engine's version.
+	Version string
+	// MaxAttempts is run.retry.attempts.
+	MaxAttempts int
+}
+
+// SplitURL cuts "scheme:rest"; ok is false if there is no scheme.
+func SplitURL(url string) (scheme, rest string, ok bool) {
+	scheme, rest, ok = strings.Cut(url, ":")
+	if !ok || scheme == "" || strings.ContainsAny(scheme, "/\\.") {
+		return "", "", false
+	}
+	return scheme, rest, true
+}
+
+type traceKey struct{}
+
+// ContextWithTrace returns ctx with the trace context of the span that work
+// under it belongs to. The engine sets it; stages that call other systems read
+// it with TraceFrom.
+func ContextWithTrace(ctx context.Context, tc TraceContext) context.Context {
+	return context.WithValue(ctx, traceKey{}, tc)
+}
+
+// TraceFrom returns the current trace context, or a zero one.
+func TraceFrom(ctx context.Context) TraceContext {
+	tc, _ := ctx.Value(traceKey{}).(TraceContext)
+	return tc
+}

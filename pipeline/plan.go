@@ -1,0 +1,113 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+)
+
+// Plan is a pipeline file after loading: typed, checked and ready to build.
+type Plan struct {
+	// File is the path it was loaded from, Dir its absolute folder.
+	File, Dir string
+	Name      string
+	Run       RunConfig
+	Stages    []StagePlan
+	// Source is the normalised pipeline and Digest its digest; see RunInfo.
+	Source []byte
+	Digest Digest
+	// Secrets are the values that came from ${env:} and ${file:}, for
+	// redaction.
+	Secrets []string
+}
+
+// RunConfig is the run: block with defaults filled in.
+type RunConfig struct {
+	// Items in flight at the same time, at most.
+	Concurrency int `yaml:"concurrency,optional"`
+	// Time that one item may take over all attempts.
+	Deadline Duration `yaml:"deadline,optional"`
+	// What one item may spend.
+	Budget BudgetConfig `yaml:"budget,optional"`
+	// How often and how soon a failed item is tried again.
+	Retry RetryConfig `yaml:"retry,optional"`
+	// Time that items in flight get to finish after SIGTERM.
+	Drain Duration `yaml:"drain,optional"`
+}
+
+// BudgetConfig limits what one item may spend; 0 is unlimited.
+type BudgetConfig struct {
+	// WASM work, in units of fuel.
+	Fuel Count `yaml:"fuel,optional"`
+	// Bytes moved in and out of stages.
+	IO Bytes `yaml:"io,optional"`
+}
+
+// RetryConfig is a retry policy.
+type RetryConfig struct {
+	// Claims of an item before it is dead.
+	Attempts int `yaml:"attempts,optional"`
+	// Shortest and longest wait; the wait doubles and is fully jittered.
+	Backoff Range `yaml:"backoff,optional"`
+}
+
+// OnError says what becomes of an item whose stage failed.
+type OnError string
+
+const (
+	OnErrorRetry OnError = "retry" // by the retry policy, then dead (the default)
+	OnErrorDead  OnError = "dead"  // dead at the first failure
+	OnErrorDrop  OnError = "drop"  // acknowledged as dropped, not kept
+	OnErrorStop  OnError = "stop"  // give the item back and end the run
+)
+
+// BreakerConfig opens a stage's circuit after failures.
+type BreakerConfig struct {
+	// Failures in a row that open the circuit.
+	Failures int `yaml:"failures"`
+	// Time until one item may try again.
+	Cooldown Duration `yaml:"cooldown,optional"`
+}
+
+// StagePlan is one stage of a plan.
+type StagePlan struct {
+	// Name is unique in the plan; the kind if none was given (claim, kernel,
+	// kernel-2).
+	Name string
+	Kind string
+	Role Role
+	Pos  Pos
+	// When skips the stage for items where it does not hold; nil: always run.
+	When *Condition
+	// Timeout of one call; 0: none besides the item's deadline.
+	Timeout time.Duration
+	// Concurrency is how many items may be inside; 0: as many as the run has.
+	Concurrency int
+	// Retry overrides the run's policy; nil: the run's.
+	Retry   *RetryConfig
+	OnError OnError
+	Breaker *BreakerConfig
+	// Budget limits what this stage may spend of the item's budget; zero: all.
+	Budget BudgetConfig
+	// Config is the typed config (a value of Def.Config).
+	Config any
+	def    Def
+}
+
+// Build makes the stage: a Stage, Source or Distributor, by Role.
+func (s *StagePlan) Build(ctx context.Context, env Env) (any, error) {
+	return s.def.build(ctx, s.Config, env)
+}
+
+// NewStagePlan makes a stage plan in Go, for embedding and tests.
+func NewStagePlan(name string, def Def, config any) StagePlan {
+	return StagePlan{Name: name, Kind: def.Kind, Role: def.Role, OnError: OnErrorRetry, Config: config, def: def}
+}
+
+// DefaultRun is the run: block of a file that has none.
+func DefaultRun() RunConfig {
+	return RunConfig{
+		Concurrency: 8,
+		Retry:       RetryConfig{Attempts: 4, Backoff: Range{Duration(500 * time.Millisecond), Duration(30 * time.Second)}},
+		Drain:       Duration(30 * time.Second),
+	}
+}

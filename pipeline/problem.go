@@ -1,0 +1,49 @@
+package pipeline
+
+import "github.com/waybill-dev/waybill/pipeline/internal/node"
+
+// Pos is a place in a pipeline file; line and column count from 1, columns in
+// characters.
+type Pos = node.Pos
+
+// Problem is one finding in a pipeline file. Code is stable; tools act on it,
+// people read Message and Hint.
+type Problem = node.Problem
+
+// Problems is every finding of one load, in file order. As an error it renders
+// each with its source line and a caret.
+type Problems = node.Problems
+
+// Node is a value of the file with its position, as config types that decode
+// themselves see it.
+type Node = node.Node
+
+// NodeUnmarshaler is implemented by config types that decode themselves, such
+// as unions and scalars with a syntax of their own. Problems are reported on
+// the node with n.Problem; the method returns nothing.
+type NodeUnmarshaler = node.Unmarshaler
+
+// SchemaProvider is implemented by config types that decode themselves, so that
+// the JSON Schema knows what they accept.
+type SchemaProvider = node.SchemaProvider
+
+// Validator is implemented by stage configs that check more than types: that a
+// file is there, that two fields agree. It runs after a decode without
+// problems, in check as in run.
+type Validator interface {
+	Validate(v *Validation)
+}
+
+// Validation is what a Validator sees and reports to.
+type Validation struct {
+	// Dir is the folder of the pipeline file.
+	Dir  string
+	node *node.Node
+}
+
+// Problem reports a finding at the field with this path inside the stage's
+// config ("use", "limits.memory", "steps[2].click"); the stage itself if there
+// is no such field.
+func (v *Validation) Problem(path, code, hint, format string, args ...any) {
+	v.node.Lookup(path).Problem(code, hint, format, args...)
+}

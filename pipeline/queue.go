@@ -1,0 +1,152 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// NewItem is work to be put into a queue: one line of `waybill enqueue`.
+type NewItem struct {
+	// ID names the item; empty lets the queue choose one.
+	ID string `json:"id,omitempty"`
+	// Key groups items that run one at a time, in order.
+	Key string `json:"key,omitempty"`
+	// IdempotencyKey makes a second enqueue of the same work return the first
+	// item instead of adding another.
+	IdempotencyKey string            `json:"idempotencyKey,omitempty"`
+	Body           json.RawMessage   `json:"body,omitempty"`
+	Meta           map[string]string `json:"meta,omitempty"`
+	// Priority is 0 to 9; higher first.
+	Priority int `json:"priority,omitempty"`
+	// NotBefore delays the item.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	// Deadline leads to the dead letters when it passes before success.
+	Deadline time.Time `json:"deadline,omitzero"`
+	// MaxAttempts overrides the pipeline's retry policy; 0 leaves it.
+	MaxAttempts int          `json:"maxAttempts,omitempty"`
+	Trace       TraceContext `json:"trace,omitzero"`
+}
+
+// Enqueued is the answer for one NewItem.
+type Enqueued struct {
+	ID string `json:"id"`
+	// Duplicate is true when the idempotency key was known; ID is the first's.
+	Duplicate bool `json:"duplicate,omitempty"`
+}
+
+// ItemState is where an item stands in its queue.
+type ItemState string
+
+const (
+	StateReady  ItemState = "ready" // includes delayed ones
+	StateLeased ItemState = "leased"
+	StateDone   ItemState = "done"
+	StateDead   ItemState = "dead"
+)
+
+// QueueStats counts a queue's items. Enqueued = Ready + Leased + Done + Dead
+// at every moment; Delayed is the part of Ready that is not claimable yet.
+type QueueStats struct {
+	Ready    int64 `json:"ready"`
+	Leased   int64 `json:"leased"`
+	Done     int64 `json:"done"`
+	Dead     int64 `json:"dead"`
+	Enqueued int64 `json:"enqueued"`
+	Delayed  int64 `json:"delayed"`
+}
+
+// Entry is an item as its queue keeps it.
+type Entry struct {
+	ID         string            `json:"id"`
+	Queue      string            `json:"queue"`
+	State      ItemState         `json:"state"`
+	Key        string            `json:"key,omitempty"`
+	Priority   int               `json:"priority"`
+	Attempts   int               `json:"attempts"`
+	Token      int64             `json:"token"`
+	Owner      string            `json:"owner,omitempty"`
+	Body       json.RawMessage   `json:"body,omitempty"`
+	Meta       map[string]string `json:"meta,omitempty"`
+	Enqueued   time.Time         `json:"enqueued"`
+	NotBefore  time.Time         `json:"notBefore,omitzero"`
+	Deadline   time.Time         `json:"deadline,omitzero"`
+	LeaseUntil time.Time         `json:"leaseUntil,omitzero"`
+	Ended      time.Time         `json:"ended,omitzero"`
+	// Result and Digest are set by the acknowledgement.
+	Result Result       `json:"result,omitempty"`
+	Digest Digest       `json:"digest,omitempty"`
+	Trace  TraceContext `json:"trace,omitzero"`
+	// History has one event per attempt that did not succeed, oldest first.
+	History []Event `json:"history,omitempty"`
+}
+
+// Event is one line of an item's history.
+type Event struct {
+	At      time.Time `json:"at"`
+	Attempt int       `json:"attempt"`
+	// What is retry, released, expired, dead, replayed.
+	What  string `json:"what"`
+	Kind  string `json:"kind,omitempty"`
+	Code  string `json:"code,omitempty"`
+	Stage string `json:"stage,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// Filter selects entries of a queue. Zero fields select everything.
+type Filter struct {
+	IDs   []string
+	State ItemState
+	Key   string
+	// Limit bounds the answer; 0 means 100 for List and no bound elsewhere.
+	Limit int
+}
+
+// Queue is a Source that can also be filled and looked after. Drivers implement
+// it; spec/claim-protocol.md is its contract.
+type Queue interface {
+	Source
+	Closer
+	// Enqueue adds items, all or none, durable when it returns.
+	Enqueue(ctx context.Context, items []NewItem) ([]Enqueued, error)
+	// Stats counts the queue in one consistent read.
+	Stats(ctx context.Context) (QueueStats, error)
+	// List returns entries without bodies and history, oldest first.
+	List(ctx context.Context, f Filter) ([]Entry, error)
+	// Show returns one whole entry or ErrNotFound.
+	Show(ctx context.Context, id string) (Entry, error)
+	// Retry makes dead items ready again, with fresh attempts and their
+	// history kept, and returns how many.
+	Retry(ctx context.Context, f Filter) (int, error)
+	// Drop deletes items that are not leased and returns how many.
+	Drop(ctx context.Context, f Filter) (int, error)
+	// Queues lists the names of all queues behind the same URL.
+	Queues(ctx context.Context) ([]string, error)
+}
+
+// QueueOptions are what a pipeline or a command line says about a queue.
+type QueueOptions struct {
+	// Queue is the name inside the store; the default is "default".
+	Queue string
+	// Lease is how long a claim lasts without renewal.
+	Lease time.Duration
+	// Owner names the process in entries and events.
+	Owner string
+	// MaxAttempts is for items that do not say; an item whose lease expires
+	// when its attempts are used up is dead.
+	MaxAttempts int
+	// Create makes a missing store or queue; without it they are ErrNoQueue.
+	Create bool
+	// Dir is what relative paths in the URL are relative to.
+	Dir string
+}
+
+// QueueDriver opens queues or one-shot sources behind one URL scheme.
+type QueueDriver struct {
+	// Scheme is the part of the URL before the first colon.
+	Scheme string
+	// Doc is one line for help and reference.
+	Doc string
+	// Open returns a Source; it is also a Queue if the driver has them.
+	Open func(ctx context.Context, url string, o QueueOptions) (Source, error)
+}

@@ -1,0 +1,2 @@
+// Package spec embeds the specifications, schemas and vectors of Waybill.
+package spec
