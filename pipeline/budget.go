@@ -17,6 +17,7 @@ const (
 // may be called from several goroutines; a nil *Budget has no limit.
 type Budget struct {
 	fuel, io unit
+	parent   *Budget
 }
 
 type unit struct {
@@ -36,6 +37,15 @@ func NewBudget(fuel, io int64) *Budget {
 	return b
 }
 
+// Limit returns a budget that spends from b, and of that at most so many units
+// more; 0 leaves it to b. b may be nil. Its Spent counts only what was spent
+// through it.
+func (b *Budget) Limit(fuel, io int64) *Budget {
+	sub := NewBudget(fuel, io)
+	sub.parent = b
+	return sub
+}
+
 func (b *Budget) unit(name string) *unit {
 	if name == UnitFuel {
 		return &b.fuel
@@ -49,6 +59,9 @@ func (b *Budget) Reserve(name string, n int64) error {
 	if b == nil || n <= 0 {
 		return nil
 	}
+	if err := b.parent.Reserve(name, n); err != nil {
+		return err
+	}
 	u := b.unit(name)
 	if u.limit == 0 {
 		return nil
@@ -56,6 +69,7 @@ func (b *Budget) Reserve(name string, n int64) error {
 	for {
 		left := u.left.Load()
 		if left < n {
+			b.parent.Settle(name, n, 0)
 			return &Error{Kind: Permanent, Code: "budget-exceeded",
 				Err:  fmt.Errorf("budget exceeded: %s: %d wanted, %d of %d left", name, n, left, u.limit),
 				Hint: "raise run.budget." + name + " or do less per item"}
@@ -73,6 +87,7 @@ func (b *Budget) Settle(name string, reserved, spent int64) {
 	if b == nil {
 		return
 	}
+	b.parent.Settle(name, reserved, spent)
 	u := b.unit(name)
 	u.spent.Add(spent)
 	if u.limit > 0 {
@@ -82,10 +97,17 @@ func (b *Budget) Settle(name string, reserved, spent int64) {
 
 // Left returns how much may still be reserved and whether there is a limit.
 func (b *Budget) Left(name string) (n int64, limited bool) {
-	if b == nil || b.unit(name).limit == 0 {
+	if b == nil {
 		return 0, false
 	}
-	return b.unit(name).left.Load(), true
+	n, limited = b.parent.Left(name)
+	if u := b.unit(name); u.limit > 0 {
+		if left := u.left.Load(); !limited || left < n {
+			n = left
+		}
+		limited = true
+	}
+	return n, limited
 }
 
 // Spent returns what has been charged so far.

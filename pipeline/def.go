@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"reflect"
+
+	"github.com/waybill-dev/waybill/pipeline/internal/node"
 )
 
 // Role is what a definition makes.
@@ -24,10 +26,26 @@ type Def struct {
 	Role Role
 	// Config is a zero value of the config type, for schema and reference.
 	Config reflect.Type
-	// Defaults is the config before decoding.
+	// defaults is the config before decoding.
 	defaults any
 	build    func(ctx context.Context, cfg any, env Env) (any, error)
 }
+
+// decode reads a stage's config over the defaults, and validates it if its
+// types are right.
+func (d Def) decode(n *Node, dir string) any {
+	cfg := reflect.New(d.Config)
+	cfg.Elem().Set(reflect.ValueOf(d.defaults))
+	if n.DecodeConfig(cfg.Interface()) && n.Clean() {
+		if v, ok := cfg.Interface().(Validator); ok {
+			v.Validate(&Validation{Dir: dir, node: n})
+		}
+	}
+	return cfg.Elem().Interface()
+}
+
+// Defaults returns the config of a stage that says nothing.
+func (d Def) Defaults() any { return d.defaults }
 
 // Define makes a definition. C is the config struct; its yaml tags name the
 // keys (",optional" keys may be left out), its field comments are the docs and
@@ -54,31 +72,10 @@ func roleOf(t reflect.Type) Role {
 	panic("pipeline.Define: " + t.String() + " is neither Stage, Source nor Distributor")
 }
 
-// Set is the definitions that a loader knows.
-type Set struct{ defs []Def }
-
-// NewSet returns a set; two definitions of one kind are a programmer's error
-// and panic.
-func NewSet(defs ...Def) *Set {
-	s := &Set{}
-	for _, d := range defs {
-		if _, ok := s.Lookup(d.Kind); ok {
-			panic("pipeline.NewSet: kind " + d.Kind + " twice")
-		}
-		s.defs = append(s.defs, d)
+// configFields lists the keys of a stage's config, none if it decodes itself.
+func configFields(d Def) []node.FieldInfo {
+	if _, ok := reflect.New(d.Config).Interface().(NodeUnmarshaler); ok || d.Config.Kind() != reflect.Struct {
+		return nil
 	}
-	return s
+	return node.StructFields(d.Config)
 }
-
-// Lookup returns the definition of a kind.
-func (s *Set) Lookup(kind string) (Def, bool) {
-	for _, d := range s.defs {
-		if d.Kind == kind {
-			return d, true
-		}
-	}
-	return Def{}, false
-}
-
-// Defs returns all definitions in the order given.
-func (s *Set) Defs() []Def { return s.defs }

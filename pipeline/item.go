@@ -25,6 +25,9 @@ type Item struct {
 	Token int64
 	// Enqueued is when the item was created, in the queue's clock.
 	Enqueued time.Time
+	// Started is when this attempt began, in the engine's clock, for the receipt;
+	// zero if unknown. The engine sets it.
+	Started time.Time
 	// Deadline ends the item over all attempts; zero means none.
 	Deadline time.Time
 	// Trace is the W3C trace context that the item was created under.

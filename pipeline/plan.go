@@ -23,7 +23,7 @@ type Plan struct {
 // RunConfig is the run: block with defaults filled in.
 type RunConfig struct {
 	// Items in flight at the same time, at most.
-	Concurrency int `yaml:"concurrency,optional"`
+	Concurrency int `yaml:"concurrency,optional" min:"1" max:"100000"`
 	// Time that one item may take over all attempts.
 	Deadline Duration `yaml:"deadline,optional"`
 	// What one item may spend.
@@ -45,7 +45,7 @@ type BudgetConfig struct {
 // RetryConfig is a retry policy.
 type RetryConfig struct {
 	// Claims of an item before it is dead.
-	Attempts int `yaml:"attempts,optional"`
+	Attempts int `yaml:"attempts,optional" min:"1" max:"1000"`
 	// Shortest and longest wait; the wait doubles and is fully jittered.
 	Backoff Range `yaml:"backoff,optional"`
 }
@@ -63,7 +63,7 @@ const (
 // BreakerConfig opens a stage's circuit after failures.
 type BreakerConfig struct {
 	// Failures in a row that open the circuit.
-	Failures int `yaml:"failures"`
+	Failures int `yaml:"failures" min:"1"`
 	// Time until one item may try again.
 	Cooldown Duration `yaml:"cooldown,optional"`
 }
@@ -110,4 +110,29 @@ func DefaultRun() RunConfig {
 		Retry:       RetryConfig{Attempts: 4, Backoff: Range{Duration(500 * time.Millisecond), Duration(30 * time.Second)}},
 		Drain:       Duration(30 * time.Second),
 	}
+}
+
+// Parallelism is how many items can be inside a stage at once, and why.
+type Parallelism struct {
+	Stage string `json:"stage"`
+	Kind  string `json:"kind"`
+	// Concurrency is the effective number.
+	Concurrency int `json:"concurrency"`
+	// Limit names the setting that decides: "run" or "stage".
+	Limit string `json:"limit"`
+}
+
+// Effective returns the effective parallelism of each stage: a carrier walks
+// one item at a time, so a stage never has more of them than the run, whatever
+// its own concurrency says.
+func (p *Plan) Effective() []Parallelism {
+	out := make([]Parallelism, len(p.Stages))
+	for i := range p.Stages {
+		s := &p.Stages[i]
+		out[i] = Parallelism{Stage: s.Name, Kind: s.Kind, Concurrency: p.Run.Concurrency, Limit: "run"}
+		if s.Concurrency > 0 && s.Concurrency < p.Run.Concurrency {
+			out[i].Concurrency, out[i].Limit = s.Concurrency, "stage"
+		}
+	}
+	return out
 }

@@ -18,6 +18,31 @@ type Problems = node.Problems
 // themselves see it.
 type Node = node.Node
 
+// NodeKind is the shape of a node: KindNull, KindScalar, KindList or KindMap.
+type NodeKind = node.Kind
+
+// The shapes of a node.
+const (
+	KindNull   = node.Null
+	KindScalar = node.Scalar
+	KindList   = node.List
+	KindMap    = node.Map
+)
+
+// NodeSegment is a part of a scalar's text: literal, a resolved reference or
+// the source of an expression.
+type NodeSegment = node.Segment
+
+// The parts of a scalar's text.
+const (
+	SegmentLiteral    = node.Literal
+	SegmentReference  = node.Reference
+	SegmentExpression = node.Expression
+)
+
+// NodeField is one entry of a mapping: its name, its key and its value.
+type NodeField = node.Field
+
 // NodeUnmarshaler is implemented by config types that decode themselves, such
 // as unions and scalars with a syntax of their own. Problems are reported on
 // the node with n.Problem; the method returns nothing.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"time"
 )
 
@@ -85,7 +86,7 @@ type Entry struct {
 type Event struct {
 	At      time.Time `json:"at"`
 	Attempt int       `json:"attempt"`
-	// What is retry, released, expired, dead, replayed.
+	// What is retry, released, expired, dropped, dead, replayed.
 	What  string `json:"what"`
 	Kind  string `json:"kind,omitempty"`
 	Code  string `json:"code,omitempty"`
@@ -139,6 +140,15 @@ type QueueOptions struct {
 	Create bool
 	// Dir is what relative paths in the URL are relative to.
 	Dir string
+	// Format says how a one-shot input is read; empty lets the driver tell by
+	// the name. Queues refuse it.
+	Format string
+	// Checkpoint is the file in which a one-shot input remembers which items
+	// have ended; empty: it starts anew each time. Queues refuse it.
+	Checkpoint string
+	// Log is where a driver reports what no caller waits for (a dead-lettered
+	// line, a reaper that cannot write); nil discards it.
+	Log *slog.Logger
 }
 
 // QueueDriver opens queues or one-shot sources behind one URL scheme.

@@ -115,6 +115,9 @@ func writeCode(err error) string {
 type fileOut struct {
 	path string
 	f    *os.File
+	// regular is false for a FIFO or a device, which can neither be cut nor
+	// flushed.
+	regular bool
 }
 
 func (o *fileOut) open() error {
@@ -123,6 +126,14 @@ func (o *fileOut) open() error {
 		return pipeline.Fail("unwritable", "send: %w", err).WithHint("make the folder, or choose another file")
 	}
 	o.f = f
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	o.regular = info.Mode().IsRegular()
+	if !o.regular {
+		return nil
+	}
 	if err := o.locked(func(int64) error { return nil }); err != nil {
 		return fmt.Errorf("send to %s: %w", o.path, err)
 	}
@@ -142,6 +153,10 @@ func syncDir(dir string) error {
 // append writes b and flushes it. When that fails the file is cut back to what
 // it was, so that the next attempt does not repeat half of it.
 func (o *fileOut) append(b []byte) error {
+	if !o.regular {
+		_, err := o.f.Write(b)
+		return err
+	}
 	return o.locked(func(size int64) error {
 		_, err := o.f.Write(b)
 		if err == nil {
@@ -169,11 +184,10 @@ func (o *fileOut) locked(fn func(size int64) error) error {
 }
 
 // repair cuts off a torn last line and returns the size. A torn line was never
-// acknowledged: its item is delivered again. Files that are no regular files
-// (a FIFO, /dev/full) are left alone.
+// acknowledged: its item is delivered again.
 func repair(f *os.File) (int64, error) {
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
+	if err != nil {
 		return 0, err
 	}
 	end, err := lastLineEnd(f, info.Size())
@@ -200,10 +214,12 @@ func lastLineEnd(f io.ReaderAt, size int64) (int64, error) {
 	return 0, nil
 }
 
-// Close closes the file.
+// Close closes the file, if it was opened; a second call does nothing.
 func (o *fileOut) Close() error {
 	if o.f == nil {
 		return nil
 	}
-	return o.f.Close()
+	f := o.f
+	o.f = nil
+	return f.Close()
 }

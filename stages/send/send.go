@@ -1,8 +1,8 @@
 // Package send hands items to the world outside: standard output, a JSON Lines
 // file or an HTTP endpoint.
 //
-//	- send: { to: "file:var/out.jsonl", what: item, ordered: true }
-//	- send: { to: "https://api.example.com/pages", headers: { Authorization: "Bearer ${env:TOKEN}" } }
+//   - send: { to: "file:var/out.jsonl", what: item, ordered: true }
+//   - send: { to: "https://api.example.com/pages", headers: { Authorization: "Bearer ${env:TOKEN}" } }
 //
 // In: any item. Out: the item unchanged, once the other side has it: a line is
 // written whole and, in a file, flushed to the disk before the stage succeeds;
@@ -41,7 +41,7 @@ type Config struct {
 	// Destination: stdout, file:PATH (JSON Lines, appended), http://... or https://...
 	To string `yaml:"to"`
 	// What is sent: item (id, key, body, meta, outputs, receipt) or body.
-	What string `yaml:"what,optional"`
+	What string `yaml:"what,optional" enum:"item|body"`
 	// Keep the order in which items were claimed.
 	Ordered bool `yaml:"ordered,optional"`
 	// HTTP: the method.
@@ -56,21 +56,22 @@ type Config struct {
 	Trace bool `yaml:"trace,optional"`
 }
 
-// defaults: a request that takes longer than 30 seconds would outlive the
-// default lease's renewals without telling anybody why.
-var defaults = Config{What: WhatItem, Method: "POST", Timeout: pipeline.Duration(30 * time.Second)}
+// defaults has a timeout because an endpoint that accepts a request and never
+// answers would otherwise hold its carrier until the item's deadline.
+func defaults() Config {
+	return Config{What: WhatItem, Method: "POST", Timeout: pipeline.Duration(30 * time.Second)}
+}
 
-// Def is the stage's definition.
-var Def = pipeline.Define("send", "hands items to stdout, a JSON Lines file or an HTTP endpoint", defaults, New)
+// Def returns the stage's definition.
+func Def() pipeline.Def {
+	return pipeline.Define("send", "hands items to stdout, a JSON Lines file or an HTTP endpoint", defaults(), New)
+}
 
 // Validate reports unknown destinations and HTTP keys without HTTP.
 func (c Config) Validate(v *pipeline.Validation) {
 	if err := c.destination(); err != "" {
-		v.Problem("to", "bad-value", "write stdout, file:out.jsonl, http://host/path or https://host/path", "%s", err)
+		v.Problem("to", pipeline.CodeBadValue, "write stdout, file:out.jsonl, http://host/path or https://host/path", "%s", err)
 		return
-	}
-	if c.What != WhatItem && c.What != WhatBody {
-		v.Problem("what", "bad-value", "write item or body", "unknown value %q", c.What)
 	}
 	if c.isHTTP() {
 		c.validateHTTP(v)
@@ -78,7 +79,7 @@ func (c Config) Validate(v *pipeline.Validation) {
 	}
 	for key, given := range map[string]bool{"headers": len(c.Headers) > 0, "expect": len(c.Expect) > 0, "trace": c.Trace} {
 		if given {
-			v.Problem(key, "bad-value", "remove it", "%s needs an http: or https: destination", key)
+			v.Problem(key, pipeline.CodeBadValue, "remove it", "%s needs an http: or https: destination", key)
 		}
 	}
 }
@@ -116,7 +117,7 @@ func (c Config) destination() string {
 // New makes the stage for the destination.
 func New(_ context.Context, cfg Config, env pipeline.Env) (pipeline.Stage, error) {
 	if problem := cfg.destination(); problem != "" {
-		return nil, pipeline.Fail("bad-value", "to: %s", problem)
+		return nil, pipeline.Fail(pipeline.CodeBadValue, "to: %s", problem)
 	}
 	if cfg.isHTTP() {
 		return newHTTP(cfg), nil

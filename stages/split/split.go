@@ -1,6 +1,6 @@
 // Package split turns one item into many: a child for each element of a list.
 //
-//	- split: { each: item.body.links, as: link, key: item.body.link.host }
+//   - split: { each: item.body.links, as: link, key: item.body.link.host }
 //
 // In: an item whose list is named by each. Out: its children, which go on at
 // the next stage; the parent goes no further, shares its budget, deadline and
@@ -34,18 +34,13 @@ type Config struct {
 	// Key of the child, as an expression over the child; the default is the parent's key.
 	Key *pipeline.Expr `yaml:"key,optional"`
 	// Most children of one item; more is a permanent failure.
-	Limit int `yaml:"limit,optional"`
+	Limit int `yaml:"limit,optional" min:"1" max:"1000000"`
 }
 
-// Def is the stage's definition. 10,000 children of one item still fit in
+// Def returns the stage's definition. 10,000 children of one item still fit in
 // memory and in one lease; more is better enqueued as items of their own.
-var Def = pipeline.Define("split", "makes one item per element of a list", Config{Limit: 10_000}, New)
-
-// Validate reports a limit that allows nothing.
-func (c Config) Validate(v *pipeline.Validation) {
-	if c.Limit < 1 {
-		v.Problem("limit", "bad-value", "leave it out for 10000", "limit must be at least 1, not %d", c.Limit)
-	}
+func Def() pipeline.Def {
+	return pipeline.Define("split", "makes one item per element of a list", Config{Limit: 10_000}, New)
 }
 
 type stage struct{ cfg Config }

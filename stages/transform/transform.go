@@ -1,10 +1,10 @@
 // Package transform reshapes an item with expressions: it sets the body and
 // the metadata, and removes what later stages must not see.
 //
-//	- transform:
-//	    body: { title: "${{ item.body.title }}", host: "${{ item.meta.host }}" }
-//	    meta: { lang: "${{ item.body.lang }}" }
-//	    remove: [ body.raw, meta.cookie ]
+//   - transform:
+//     body: { title: "${{ item.body.title }}", host: "${{ item.meta.host }}" }
+//     meta: { lang: "${{ item.body.lang }}" }
+//     remove: [ body.raw, meta.cookie ]
 //
 // In: any item. Out: the same item, changed completely or not at all: every
 // expression is evaluated against the item as it came in before anything is
@@ -34,20 +34,22 @@ type Config struct {
 	Remove []string `yaml:"remove,optional"`
 }
 
-// Def is the stage's definition.
-var Def = pipeline.Define("transform", "sets body and meta with expressions, all or nothing", Config{}, New)
+// Def returns the stage's definition.
+func Def() pipeline.Def {
+	return pipeline.Define("transform", "sets body and meta with expressions, all or nothing", Config{}, New)
+}
 
 // Validate reports a config without effect and paths that name nothing.
 func (c Config) Validate(v *pipeline.Validation) {
 	if c.Body.IsZero() && len(c.Meta) == 0 && len(c.Remove) == 0 {
-		v.Problem("", "missing-key", "set body, meta or remove", "this transform changes nothing")
+		v.Problem("", pipeline.CodeMissingKey, "set body, meta or remove", "this transform changes nothing")
 	}
 	if c.Merge && c.Body.IsZero() {
-		v.Problem("merge", "bad-value", "give body the fields to merge", "merge needs a body")
+		v.Problem("merge", pipeline.CodeBadValue, "give body the fields to merge", "merge needs a body")
 	}
 	for i, p := range c.Remove {
 		if _, err := parsePath(p); err != nil {
-			v.Problem(fmt.Sprintf("remove[%d]", i), "bad-value", "write body.field or meta.name", "%v", err)
+			v.Problem(fmt.Sprintf("remove[%d]", i), pipeline.CodeBadValue, "write body.field or meta.name", "%v", err)
 		}
 	}
 }

@@ -1,60 +1,16 @@
-// Package node walks a yaml.Node tree strictly: it decodes typed configs and
-// collects every problem with its line and column. It is the only package that
-// knows gopkg.in/yaml.v3.
 package node
 
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
 
-// Pos is a place in a file.
-type Pos struct {
-	File string `json:"file"`
-	Line int    `json:"line"`
-	Col  int    `json:"column"`
-}
-
-// String returns file:line:col.
-func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col) }
-
-// Problem is one finding.
-type Problem struct {
-	Pos
-	// Code is stable: unknown-key, wrong-type, ...
-	Code string `json:"code"`
-	// Path is where in the document: stages[2].kernel.limits.memory.
-	Path    string `json:"path"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
-	// Source is the line of the file, for the caret.
-	Source string `json:"-"`
-}
-
-// Error renders file:line:col: path: message (hint).
-func (p Problem) Error() string {
-	s := fmt.Sprintf("%s: %s: %s", p.Pos, p.Path, p.Message)
-	if p.Hint != "" {
-		s += " (" + p.Hint + ")"
-	}
-	return s
-}
-
-// Problems is a list of findings.
-type Problems []Problem
-
-// Error renders all problems.
-func (ps Problems) Error() string {
-	s := ""
-	for _, p := range ps {
-		s += p.Error() + "\n"
-	}
-	return s
-}
-
 // Unmarshaler is implemented by types that decode themselves from a node.
+// They report with n.Problem; a null node may be passed.
 type Unmarshaler interface{ UnmarshalNode(n *Node) }
 
 // SchemaProvider returns the JSON Schema of a type that decodes itself.
@@ -70,53 +26,177 @@ const (
 	Map
 )
 
+// String names the shape as problems do.
+func (k Kind) String() string {
+	return [...]string{"nothing", "a value", "a list", "a mapping"}[k]
+}
+
 // Node is one value with its position and path; nodes share one list of
 // problems.
 type Node struct {
-	yaml *yaml.Node
-	path string
-	doc  *document
+	yaml   *yaml.Node // aliases resolved
+	key    *yaml.Node // the key it stands behind, or nil
+	parent *Node
+	name   string // in a mapping
+	index  int    // in a list
+	doc    *Document
 }
 
-type document struct {
-	file     string
-	problems Problems
+// view wraps a yaml node; parent and key are nil at the top.
+func (d *Document) view(parent *Node, name string, index int, key, y *yaml.Node) *Node {
+	for y.Kind == yaml.AliasNode {
+		y = y.Alias
+	}
+	return &Node{doc: d, parent: parent, name: name, index: index, key: key, yaml: y}
 }
 
-// Pos returns the node's place.
-func (n *Node) Pos() Pos { return Pos{n.doc.file, n.yaml.Line, n.yaml.Column} }
+// Pos returns the node's place: that of the value, or of its key if there is
+// no value.
+func (n *Node) Pos() Pos {
+	at := n.yaml
+	if n.key != nil && n.Kind() == Null && at.Value == "" {
+		at = n.key
+	}
+	return Pos{n.doc.file, at.Line, at.Column}
+}
 
-// Path returns the node's path in the document.
-func (n *Node) Path() string { return n.path }
+// KeyPos returns the place of the node's key, or the node's own in a list.
+func (n *Node) KeyPos() Pos {
+	if n.key == nil {
+		return n.Pos()
+	}
+	return Pos{n.doc.file, n.key.Line, n.key.Column}
+}
 
 // Kind returns the node's shape.
-func (n *Node) Kind() Kind { return Null }
+func (n *Node) Kind() Kind {
+	switch n.yaml.Kind {
+	case yaml.SequenceNode:
+		return List
+	case yaml.MappingNode:
+		return Map
+	case yaml.ScalarNode:
+		if n.yaml.Style == 0 && n.doc.refs[n.yaml] == nil && n.yaml.ShortTag() == "!!null" {
+			return Null
+		}
+		return Scalar
+	}
+	return Null
+}
 
 // Text returns a scalar's text after ${env:} and ${file:} were resolved.
-func (n *Node) Text() string { return n.yaml.Value }
+func (n *Node) Text() string {
+	if r := n.doc.refs[n.yaml]; r != nil {
+		return r.text
+	}
+	return n.yaml.Value
+}
 
-// Decode decodes the node into the value that v points to, strictly, and
-// reports whether there was no problem.
-func (n *Node) Decode(v any) bool { return false }
+// Raw returns a scalar's text as it is written, references unresolved. It is
+// what messages may quote: it never shows a secret.
+func (n *Node) Raw() string { return n.yaml.Value }
 
-// Items returns the elements of a list.
-func (n *Node) Items() []*Node { return nil }
+// Referenced reports whether the text came from ${env:} or ${file:}, wholly or
+// in part.
+func (n *Node) Referenced() bool { return n.doc.refs[n.yaml] != nil }
 
-// Fields returns keys and values of a map in file order.
-func (n *Node) Fields() []Field { return nil }
+// IsString reports whether the value is text: quoted, or plain and neither a
+// number, a bool nor null.
+func (n *Node) IsString() bool {
+	return n.Kind() == Scalar && (n.Referenced() || n.tag() == "!!str")
+}
+
+// tag is the scalar's core type: !!str, !!int, !!float, !!bool or !!null.
+// Dates are text, as in YAML 1.2.
+func (n *Node) tag() string {
+	if n.yaml.Style&^yaml.FlowStyle != 0 {
+		return "!!str"
+	}
+	if t := n.yaml.ShortTag(); t != "!!timestamp" && t != "!!merge" && t != "!!binary" {
+		return t
+	}
+	return "!!str"
+}
+
+// Items returns the elements of a list, nil for anything else.
+func (n *Node) Items() []*Node {
+	if n.yaml.Kind != yaml.SequenceNode {
+		return nil
+	}
+	out := make([]*Node, len(n.yaml.Content))
+	for i, c := range n.yaml.Content {
+		out[i] = n.doc.view(n, "", i, nil, c)
+	}
+	return out
+}
+
+// Fields returns keys and values of a map in file order, nil for anything
+// else. A key that is set twice is there once, with its first value.
+func (n *Node) Fields() []Field {
+	if n.yaml.Kind != yaml.MappingNode {
+		return nil
+	}
+	out := make([]Field, 0, len(n.yaml.Content)/2)
+	seen := make(map[string]bool, len(n.yaml.Content)/2)
+	for i := 0; i+1 < len(n.yaml.Content); i += 2 {
+		k, v := n.yaml.Content[i], n.yaml.Content[i+1]
+		if k.Kind != yaml.ScalarNode || k.Value == "<<" && k.Style == 0 || seen[k.Value] {
+			continue
+		}
+		seen[k.Value] = true
+		key := &Node{doc: n.doc, parent: n, name: k.Value, yaml: k, key: k}
+		out = append(out, Field{Name: k.Value, Key: key, Value: n.doc.view(n, k.Value, 0, k, v)})
+	}
+	return out
+}
 
 // Field is one entry of a map.
 type Field struct {
-	Name  string
+	Name string
+	// Key is the key itself; problems about the entry as a whole go there.
 	Key   *Node
 	Value *Node
 }
 
-// Lookup returns the node at a path below n ("limits.memory", "steps[2]"), or
-// the deepest node on the way that exists.
-func (n *Node) Lookup(path string) *Node { return n }
-
-// Problem reports a finding at the node.
+// Problem reports a finding at the node. Values that came from references are
+// blotted out of the message.
 func (n *Node) Problem(code, hint, format string, args ...any) {
-	n.doc.problems = append(n.doc.problems, Problem{Pos: n.Pos(), Path: n.path, Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)})
+	p := n.Pos()
+	n.problem(p.Line, p.Col, code, hint, format, args...)
+}
+
+// ProblemAt reports a finding at the character with this offset (in bytes) in
+// the text of a scalar; at the scalar itself where offsets cannot be told.
+func (n *Node) ProblemAt(offset int, code, hint, format string, args ...any) {
+	p, _ := n.At(offset)
+	n.problem(p.Line, p.Col, code, hint, format, args...)
+}
+
+// Clean reports whether neither the node nor anything inside it has a problem
+// so far.
+func (n *Node) Clean() bool {
+	path := n.Path()
+	for i := range n.doc.problems {
+		rest, below := strings.CutPrefix(n.doc.problems[i].Path, path)
+		if below && (rest == "" || path == "" || rest[0] == '.' || rest[0] == '[') {
+			return false
+		}
+	}
+	return true
+}
+
+func (n *Node) problemAt(y *yaml.Node, code, hint, format string, args ...any) {
+	n.problem(y.Line, y.Column, code, hint, format, args...)
+}
+
+func (n *Node) problem(line, col int, code, hint, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	if n.yaml.Kind == yaml.ScalarNode {
+		if r := n.doc.refs[n.yaml]; r != nil && r.text != "" {
+			quoted := strconv.Quote(r.text)
+			blot := strings.NewReplacer(quoted[1:len(quoted)-1], n.yaml.Value, r.text, n.yaml.Value)
+			message, hint = blot.Replace(message), blot.Replace(hint)
+		}
+	}
+	n.doc.report(max(1, line), max(1, col), n.Path(), code, hint, "%s", message)
 }

@@ -1,0 +1,174 @@
+package cdp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/chromedp/cdproto"
+	proto "github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+)
+
+// The commands of a page, one method each. They return chromedp's errors; the
+// session explains them.
+
+// navigated is the immediate answer to a navigation.
+type navigated struct {
+	loader    string // empty: the document stays (a fragment)
+	errorText string // "net::ERR_..."
+	download  bool
+}
+
+func (t *tab) navigate(ctx context.Context, url string) (navigated, error) {
+	r, err := proto.Call(ctx, t.target, page.Navigate, page.NavigateParams{URL: url})
+	return navigated{string(r.LoaderID), r.ErrorText, r.IsDownload}, err
+}
+
+func (t *tab) stopLoading(ctx context.Context) error {
+	_, err := proto.Call(ctx, t.target, page.StopLoading, proto.Empty{})
+	return err
+}
+
+func (t *tab) handleDialog(ctx context.Context, accept bool) error {
+	_, err := proto.Call(ctx, t.target, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: accept})
+	return err
+}
+
+// isolatedWorld makes (or finds) our world in the page's main frame, beside the
+// page's own and out of its reach.
+func (t *tab) isolatedWorld(ctx context.Context) (int64, error) {
+	r, err := proto.Call(ctx, t.target, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{
+		FrameID: proto.FrameID(t.targetID), WorldName: "waybill"})
+	return int64(r.ExecutionContextID), err
+}
+
+// reply is the value of a script: its JSON, or a handle if it was not asked for
+// by value.
+type reply struct {
+	value     json.RawMessage
+	handle    string
+	exception string
+}
+
+func newReply(o *runtime.RemoteObject, d *runtime.ExceptionDetails) reply {
+	if d != nil {
+		return reply{exception: exceptionText(d)}
+	}
+	r := reply{handle: string(o.ObjectID), value: json.RawMessage(o.Value)}
+	if o.UnserializableValue != "" { // NaN, Infinity, -0, 12n: not JSON
+		r.exception = "the value " + string(o.UnserializableValue) + " has no JSON"
+	}
+	return r
+}
+
+// on says where a function runs: in a world, or with an object as this.
+type on struct {
+	world  int64
+	handle string
+}
+
+// callFunction calls a function with arguments passed as data. byValue returns
+// its JSON, else a handle. A promise is awaited.
+func (t *tab) callFunction(ctx context.Context, at on, function string, byValue bool, args ...any) (reply, error) {
+	yes := true
+	p := runtime.CallFunctionOnParams{FunctionDeclaration: function, ReturnByValue: &byValue, AwaitPromise: &yes,
+		ObjectID: runtime.RemoteObjectID(at.handle), ExecutionContextID: runtime.ExecutionContextID(at.world)}
+	for _, a := range args {
+		raw, err := json.Marshal(a)
+		if err != nil {
+			return reply{}, err
+		}
+		p.Arguments = append(p.Arguments, &runtime.CallArgument{Value: raw})
+	}
+	r, err := proto.Call(ctx, t.target, runtime.CallFunctionOn, p)
+	if err != nil {
+		return reply{}, err
+	}
+	return newReply(r.Result, r.ExceptionDetails), nil
+}
+
+// evaluate runs an expression in the page's own world and returns a handle, or
+// the JSON of a primitive.
+func (t *tab) evaluate(ctx context.Context, expression string) (reply, error) {
+	yes := true
+	r, err := proto.Call(ctx, t.target, runtime.Evaluate, runtime.EvaluateParams{Expression: expression, AwaitPromise: &yes, UserGesture: &yes})
+	if err != nil {
+		return reply{}, err
+	}
+	return newReply(r.Result, r.ExceptionDetails), nil
+}
+
+func (t *tab) release(ctx context.Context, handle string) {
+	_, _ = proto.Call(ctx, t.target, runtime.ReleaseObject, runtime.ReleaseObjectParams{ObjectID: runtime.RemoteObjectID(handle)})
+}
+
+func (t *tab) insertText(ctx context.Context, text string) error {
+	_, err := proto.Call(ctx, t.target, input.InsertText, input.InsertTextParams{Text: text})
+	return err
+}
+
+// click moves the mouse to a point of the viewport, presses and releases.
+func (t *tab) click(ctx context.Context, x, y float64) error {
+	for _, kind := range []input.DispatchMouseEventType{
+		input.DispatchMouseEventTypeMouseMoved, input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased,
+	} {
+		p := input.DispatchMouseEventParams{Type: kind, X: x, Y: y, Button: input.MouseButtonLeft, ClickCount: 1}
+		if kind == input.DispatchMouseEventTypeMouseMoved {
+			p.Button, p.ClickCount = input.MouseButtonNone, 0
+		}
+		if _, err := proto.Call(ctx, t.target, input.DispatchMouseEvent, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contentSize returns the size of the whole document in CSS pixels.
+func (t *tab) contentSize(ctx context.Context) (width, height float64, err error) {
+	m, err := proto.Call(ctx, t.target, page.GetLayoutMetrics, proto.Empty{})
+	if err != nil {
+		return 0, 0, err
+	}
+	return m.CSSContentSize.Width, m.CSSContentSize.Height, nil
+}
+
+// capture takes a picture of the viewport, or of a rectangle of the document.
+func (t *tab) capture(ctx context.Context, format string, quality int, clip *rect) ([]byte, error) {
+	yes := true
+	p := page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormat(format)}
+	if format == "jpeg" {
+		q := int64(quality)
+		p.Quality, p.OptimizeForSpeed = &q, &yes
+	}
+	if clip != nil {
+		p.CaptureBeyondViewport = &yes
+		p.Clip = &page.Viewport{X: clip.X, Y: clip.Y, Width: clip.Width, Height: clip.Height, Scale: 1}
+	}
+	r, err := proto.Call(ctx, t.target, page.CaptureScreenshot, p)
+	return r.Data, err
+}
+
+// stale reports whether a script failed because the document was replaced under
+// it; in the new document it may be tried again.
+func stale(err error) bool {
+	var e *cdproto.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	for _, text := range []string{"Cannot find context", "context was destroyed", "navigated or closed", "Promise was collected", "Could not find object"} {
+		if strings.Contains(e.Message, text) {
+			return true
+		}
+	}
+	return false
+}
+
+func jsonString(raw []byte) (string, bool) {
+	var s string
+	err := json.Unmarshal(raw, &s)
+	return s, err == nil
+}

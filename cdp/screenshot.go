@@ -1,0 +1,127 @@
+package cdp
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/draw"
+	"image/jpeg"
+	"image/png"
+	"math"
+)
+
+// Screenshot says what to take a picture of. The zero value is the viewport as
+// PNG.
+type Screenshot struct {
+	// Format is png (the default) or jpeg.
+	Format string
+	// Quality of a JPEG, 1 to 100; default 80.
+	Quality int
+	// FullPage takes the whole document instead of the viewport.
+	FullPage bool
+	// Selectors take one element instead, waiting until it is visible.
+	Selectors []string
+}
+
+// MediaType returns the picture's media type.
+func (o Screenshot) MediaType() string {
+	if o.Format == "jpeg" {
+		return "image/jpeg"
+	}
+	return "image/png"
+}
+
+const (
+	// maxPixels caps a picture: Chrome needs several times 4 bytes for each.
+	maxPixels = 25_000_000
+	// tileHeight is what Chrome draws in one go; higher pictures fail or come
+	// out empty ("Page is too large"), so they are taken in tiles and joined.
+	tileHeight = 4096
+)
+
+// rect is a rectangle of the document in CSS pixels.
+type rect struct {
+	X      float64 `json:"x"`
+	Y      float64 `json:"y"`
+	Width  float64 `json:"width"`
+	Height float64 `json:"height"`
+}
+
+// Screenshot takes a picture. More than 25 megapixels are a *TooLargeError,
+// never a part of the page.
+func (s *Session) Screenshot(ctx context.Context, o Screenshot) (picture []byte, err error) {
+	if o.Format == "" {
+		o.Format = "png"
+	}
+	if o.Quality == 0 {
+		o.Quality = 80
+	}
+	what := "the screenshot"
+	if len(o.Selectors) > 0 {
+		what = "element " + quoted(o.Selectors) + " to be visible for a screenshot"
+	}
+	err = s.do(ctx, what, func(ctx context.Context) error {
+		clip, err := s.clip(ctx, o)
+		if err == nil {
+			picture, err = s.tiles(ctx, o, clip)
+		}
+		return err
+	})
+	return picture, err
+}
+
+// clip returns the rectangle to take, or nil for the viewport.
+func (s *Session) clip(ctx context.Context, o Screenshot) (*rect, error) {
+	var r rect
+	switch {
+	case len(o.Selectors) > 0:
+		a, err := s.until(ctx, "rect", map[string]any{"selectors": o.Selectors})
+		if err != nil {
+			return nil, err
+		}
+		r = a.Rect
+	case o.FullPage:
+		w, h, err := s.tab.contentSize(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r = rect{Width: w, Height: h}
+	default:
+		return nil, nil
+	}
+	// Whole pixels, so that tiles join without a seam.
+	r = rect{math.Floor(r.X), math.Floor(r.Y), math.Ceil(r.Width + r.X - math.Floor(r.X)), math.Ceil(r.Height + r.Y - math.Floor(r.Y))}
+	if pixels := r.Width * r.Height; pixels > maxPixels {
+		return nil, &TooLargeError{fmt.Sprintf("the screenshot (%.0fx%.0f)", r.Width, r.Height), int64(pixels), maxPixels, "pixels"}
+	}
+	return &r, nil
+}
+
+// tiles takes the picture, in parts if it is high.
+func (s *Session) tiles(ctx context.Context, o Screenshot, clip *rect) ([]byte, error) {
+	if clip == nil || clip.Height <= tileHeight {
+		return s.tab.capture(ctx, o.Format, o.Quality, clip)
+	}
+	whole := image.NewRGBA(image.Rect(0, 0, int(clip.Width), int(clip.Height)))
+	for y := 0.0; y < clip.Height; y += tileHeight {
+		part := rect{clip.X, clip.Y + y, clip.Width, math.Min(tileHeight, clip.Height-y)}
+		raw, err := s.tab.capture(ctx, "png", 0, &part)
+		if err != nil {
+			return nil, err
+		}
+		tile, err := png.Decode(bytes.NewReader(raw))
+		if err != nil {
+			return nil, fmt.Errorf("screenshot tile at %v: %w", y, err)
+		}
+		draw.Draw(whole, image.Rect(0, int(y), whole.Rect.Dx(), int(y+part.Height)), tile, tile.Bounds().Min, draw.Src)
+	}
+	var b bytes.Buffer
+	var err error
+	if o.Format == "jpeg" {
+		err = jpeg.Encode(&b, whole, &jpeg.Options{Quality: o.Quality})
+	} else {
+		err = (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, whole)
+	}
+	return b.Bytes(), err
+}

@@ -1,0 +1,158 @@
+package cdp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Session is one page in a browser context of its own: its cookies, storage
+// and cache begin empty and are shared with nobody. A session is used by one
+// goroutine at a time; only Close and Done may be called from others.
+//
+// Every method that takes a context fails at once with ErrPageCrashed or
+// ErrBrowserLost when that happens, with the context's error when it is
+// cancelled, and with a *TimeoutError when its deadline passes.
+type Session struct {
+	browser *browser
+	tab     *tab
+	events  *pageEvents
+	world   world
+
+	life    context.Context // its cause is why the session ended
+	end     context.CancelCauseFunc
+	onClose func()
+	once    sync.Once
+}
+
+func newSession(b *browser) *Session {
+	s := &Session{browser: b, events: newPageEvents()}
+	s.life, s.end = context.WithCancelCause(b.life)
+	return s
+}
+
+// Build names the browser that the session runs in.
+func (s *Session) Build() Build { return s.browser.build() }
+
+// Done is closed when the session has ended; Err then says why.
+func (s *Session) Done() <-chan struct{} { return s.life.Done() }
+
+// Err returns why the session ended, or nil while it lives.
+func (s *Session) Err() error { return context.Cause(s.life) }
+
+// Close ends the session. It returns at once; its place is free for others
+// before its page is closed. Closing again does nothing.
+func (s *Session) Close() {
+	s.once.Do(func() {
+		s.end(ErrSessionClosed)
+		s.onClose()
+	})
+}
+
+// do runs commands that fail as soon as the session ends, and explains their
+// failure. what names the wait: "the page to load".
+func (s *Session) do(ctx context.Context, what string, commands func(ctx context.Context) error) error {
+	start := time.Now()
+	joined, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
+	defer stop()
+	return s.explain(ctx, commands(joined), what, start)
+}
+
+// explain tells apart what chromedp reports alike: a lost browser, a crashed
+// page, a cancelled caller and a deadline.
+func (s *Session) explain(ctx context.Context, err error, what string, start time.Time) error {
+	if err == nil {
+		return nil
+	}
+	var waiting *waitError
+	last := ""
+	if errors.As(err, &waiting) {
+		last = waiting.last
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return cancelled(ctx)
+	case s.life.Err() != nil:
+		return context.Cause(s.life)
+	case ctx.Err() != nil:
+		return &TimeoutError{What: what, Waited: time.Since(start), Last: last}
+	case detached(err):
+		return ErrPageClosed
+	case gone(err):
+		return s.awaitCause()
+	}
+	return err
+}
+
+// awaitCause waits until the browser's guard has found out why the connection
+// is gone.
+func (s *Session) awaitCause() error {
+	select {
+	case <-s.life.Done():
+		return context.Cause(s.life)
+	case <-time.After(closeTimeout):
+		return &lostError{reason: "the connection was closed"}
+	}
+}
+
+// explainOpen is explain for the opening of the session.
+func (s *Session) explainOpen(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return cancelled(ctx)
+	case !s.browser.alive():
+		return context.Cause(s.browser.life)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case gone(err):
+		<-s.browser.life.Done()
+		return context.Cause(s.browser.life)
+	}
+	return fmt.Errorf("open a page: %w", err)
+}
+
+// cancelled returns the context's error together with its cause.
+func cancelled(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	}
+	return ctx.Err()
+}
+
+// waitError carries what stood in the way of a wait that the context ended.
+type waitError struct {
+	last string
+	err  error
+}
+
+func (e *waitError) Error() string { return e.err.Error() }
+func (e *waitError) Unwrap() error { return e.err }
+
+// pause waits a moment before a retry.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// answerDialogs answers the dialogs that would block the page: it leaves when
+// asked (beforeunload) and dismisses everything else.
+func (s *Session) answerDialogs() {
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case kind := <-s.events.dialogs:
+			_ = s.tab.handleDialog(s.life, kind == "beforeunload")
+		}
+	}
+}

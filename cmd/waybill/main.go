@@ -1,0 +1,19 @@
+// Waybill runs pipelines that can prove what they did. A binary with other
+// stages is a copy of this file.
+package main
+
+import (
+	"os"
+
+	"github.com/waybill-dev/waybill/plugins"
+	"github.com/waybill-dev/waybill/runtime/cli"
+	"github.com/waybill-dev/waybill/stages"
+)
+
+func main() {
+	os.Exit(cli.Main(cli.Parts{
+		Defs:   append(stages.All(), plugins.Def()),
+		Queues: stages.Queues(), Objects: stages.Stores(),
+		Verify: stages.Verifier(), KernelRun: plugins.Run, Probes: stages.Probes(),
+	}))
+}

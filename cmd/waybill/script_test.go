@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes this test binary serve as waybill too, so that the tests run
+// the very code that they were built with, race detector included.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"waybill": main})
+}
+
+// TestScript runs the stories in testdata/script. Each has a folder of its own,
+// which is also its cache and runtime folder.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: false,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("WAYBILL_CACHE", filepath.Join(e.WorkDir, ".cache"))
+			e.Setenv("WAYBILL_RUNTIME_DIR", filepath.Join(e.WorkDir, ".runtime"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"flip": flip, "exits": exits},
+	})
+}
+
+// flip changes one bit in the middle of the first file that fits the pattern.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: flip pattern")
+	}
+	files, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(files) == 0 {
+		ts.Fatalf("no file fits %s", args[0])
+	}
+	b, err := os.ReadFile(files[0])
+	ts.Check(err)
+	b[len(b)/2] ^= 1
+	ts.Check(os.Chmod(files[0], 0o600))
+	ts.Check(os.WriteFile(files[0], b, 0o600))
+}
+
+// exits runs a command that must end with this code: exits 2 waybill check x.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exits code command args...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() == want, err == nil && want == 0:
+	case err == nil:
+		ts.Fatalf("exit 0, want %d", want)
+	default:
+		ts.Fatalf("%v, want exit %d", err, want)
+	}
+}

@@ -1,0 +1,115 @@
+package node
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Path returns the node's path in the document: stages[2].kernel.limits; empty
+// for the top.
+func (n *Node) Path() string {
+	if n.parent == nil {
+		return ""
+	}
+	above := n.parent.Path()
+	switch {
+	case n.key == nil:
+		return above + "[" + strconv.Itoa(n.index) + "]"
+	case n.name == "" || strings.ContainsAny(n.name, ".[] \t\n\""):
+		return above + "[" + strconv.Quote(n.name) + "]"
+	case above == "":
+		return n.name
+	}
+	return above + "." + n.name
+}
+
+// Lookup returns the node at a path below n ("limits.memory", "steps[2]"), or
+// the deepest node on the way that exists.
+func (n *Node) Lookup(path string) *Node {
+	for path != "" {
+		name, index, rest := step(path)
+		next := n.child(name, index)
+		if next == nil {
+			return n
+		}
+		n, path = next, rest
+	}
+	return n
+}
+
+// step cuts the first element off a path: a name, or an index if name is "".
+func step(path string) (name string, index int, rest string) {
+	path = strings.TrimPrefix(path, ".")
+	if strings.HasPrefix(path, "[") {
+		inside, rest, _ := strings.Cut(path[1:], "]")
+		if i, err := strconv.Atoi(inside); err == nil {
+			return "", i, rest
+		}
+		if quoted, err := strconv.QuotedPrefix(path[1:]); err == nil {
+			name, _ := strconv.Unquote(quoted)
+			return name, -1, strings.TrimPrefix(path[1+len(quoted):], "]")
+		}
+		return inside, -1, rest
+	}
+	if i := strings.IndexAny(path, ".["); i >= 0 {
+		return path[:i], -1, path[i:]
+	}
+	return path, -1, ""
+}
+
+func (n *Node) child(name string, index int) *Node {
+	if index >= 0 {
+		if items := n.Items(); index < len(items) {
+			return items[index]
+		}
+		return nil
+	}
+	for _, f := range n.Fields() {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return nil
+}
+
+// At returns the place of the character with this byte offset in a scalar's
+// Raw text, and whether it is exact: text that was folded or escaped on its way
+// out of the file has no exact places, and the scalar's own is returned.
+func (n *Node) At(offset int) (Pos, bool) {
+	p := n.Pos()
+	raw := n.yaml.Value
+	if n.yaml.Kind != yaml.ScalarNode || offset < 0 || offset > len(raw) || p.Line > len(n.doc.lines) {
+		return p, false
+	}
+	if n.yaml.Style&yaml.LiteralStyle != 0 {
+		return n.literalAt(offset)
+	}
+	start := p.Col - 1
+	if n.yaml.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+		start++
+	}
+	line := []rune(n.doc.lines[p.Line-1])
+	head := raw[:offset]
+	if start > len(line) || !strings.HasPrefix(string(line[start:]), head) {
+		return p, false
+	}
+	return Pos{p.File, p.Line, start + utf8.RuneCountInString(head) + 1}, true
+}
+
+// literalAt finds a place in a block scalar (|), whose lines stand in the file
+// as they are, behind their indentation.
+func (n *Node) literalAt(offset int) (Pos, bool) {
+	p, raw := n.Pos(), n.yaml.Value
+	head := raw[:offset]
+	start := strings.LastIndexByte(head, '\n') + 1
+	text, _, _ := strings.Cut(raw[start:], "\n")
+	line := p.Line + 1 + strings.Count(head, "\n")
+	if line > len(n.doc.lines) || !strings.HasSuffix(n.doc.lines[line-1], text) {
+		return p, false
+	}
+	indent := strings.TrimSuffix(n.doc.lines[line-1], text)
+	return Pos{p.File, line, utf8.RuneCountInString(indent+head[start:]) + 1}, true
+}

@@ -1,0 +1,260 @@
+package pipeline
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of one queued item. Larger things belong into a store, with their
+// digest in the body.
+const (
+	// MaxItemBody is the largest body in bytes.
+	MaxItemBody = 1 << 20
+	// MaxItemMeta is the largest sum of the lengths of meta names and values.
+	MaxItemMeta = 64 << 10
+	// MaxItemName is the longest id, key and idempotency key in bytes.
+	MaxItemName = 512
+	// MaxPriority is the highest priority; the lowest is 0.
+	MaxPriority = 9
+)
+
+// maxItemLine bounds one line: a body of full size, escaped, and its meta.
+const maxItemLine = 8 << 20
+
+// Validate reports what a queue would refuse about the item. Every driver
+// calls it before it writes anything. Errors are permanent, with the code
+// bad-item or body-too-large.
+func (n *NewItem) Validate() error {
+	if len(n.Body) > MaxItemBody {
+		return Fail("body-too-large", "the body has %d bytes, at most %d are allowed", len(n.Body), MaxItemBody).
+			WithHint("keep large content in a store and put its digest into the body")
+	}
+	if len(n.Body) > 0 && !json.Valid(n.Body) {
+		return Fail("bad-item", "the body is not one JSON value")
+	}
+	names := []struct{ name, value string }{{"id", n.ID}, {"key", n.Key}, {"idempotencyKey", n.IdempotencyKey}}
+	for _, f := range names {
+		if len(f.value) > MaxItemName || !utf8.ValidString(f.value) || strings.ContainsAny(f.value, "\x00\n\r") {
+			return Fail("bad-item", "%s: want at most %d bytes of UTF-8 on one line", f.name, MaxItemName)
+		}
+	}
+	if n.Priority < 0 || n.Priority > MaxPriority {
+		return Fail("bad-item", "priority %d: want 0 (lowest) to %d (highest)", n.Priority, MaxPriority)
+	}
+	if n.MaxAttempts < 0 {
+		return Fail("bad-item", "maxAttempts %d: want 1 or more, or 0 for the pipeline's", n.MaxAttempts)
+	}
+	size := 0
+	for name, value := range n.Meta {
+		size += len(name) + len(value)
+	}
+	if size > MaxItemMeta {
+		return Fail("bad-item", "meta has %d bytes, at most %d are allowed", size, MaxItemMeta)
+	}
+	return nil
+}
+
+// ReadItems reads items from lines of JSON, the format of `waybill enqueue`:
+//
+//	{"id":"a","key":"example.com","body":{"url":"https://example.com/"},"meta":{"depth":1},"priority":5}
+//
+// An error names the line as name:line and does not end the sequence: the
+// next lines follow, so that a caller can report all bad lines or stop at the
+// first. Only an error of the reader itself is the last element. Blank lines
+// are left out.
+func ReadItems(r io.Reader, name string) iter.Seq2[NewItem, error] {
+	return func(yield func(NewItem, error) bool) {
+		for line, err := range ReadLines(r) {
+			if errors.Is(err, errLongLine) || err == nil {
+				var it NewItem
+				if err == nil {
+					it, err = ParseItem(line.Text)
+				}
+				if err != nil {
+					it, err = NewItem{}, fmt.Errorf("%s:%d: %w", name, line.Number, err)
+				}
+				if !yield(it, err) {
+					return
+				}
+				continue
+			}
+			yield(NewItem{}, fmt.Errorf("%s: %w", name, err))
+			return
+		}
+	}
+}
+
+// Line is a line of input that is not blank; numbers count from 1.
+type Line struct {
+	Number int
+	// Text is without the line's end; it may be kept.
+	Text []byte
+}
+
+var errLongLine = fmt.Errorf("the line is longer than %d bytes", maxItemLine)
+
+// ReadLines reads lines of any ending, without blank ones and a byte order
+// mark. A line that is too long is an error for that line only; any other
+// error is the last element.
+func ReadLines(r io.Reader) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		br := bufio.NewReaderSize(r, 64<<10)
+		for n := 1; ; n++ {
+			text, tooLong, err := readLine(br)
+			if n == 1 {
+				text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+			}
+			text = bytes.TrimSpace(text)
+			switch {
+			case tooLong:
+				if !yield(Line{Number: n, Text: text}, errLongLine) {
+					return
+				}
+			case len(text) > 0:
+				if !yield(Line{Number: n, Text: text}, nil) {
+					return
+				}
+			}
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				yield(Line{Number: n}, err)
+				return
+			}
+		}
+	}
+}
+
+// readLine reads one line; of one that is too long it keeps the beginning.
+func readLine(br *bufio.Reader) (text []byte, tooLong bool, err error) {
+	for {
+		part, err := br.ReadSlice('\n')
+		if !tooLong {
+			text = append(text, part...)
+		}
+		if len(text) > maxItemLine {
+			text, tooLong = text[:1024], true
+		}
+		if err != bufio.ErrBufferFull {
+			return text, tooLong, err
+		}
+	}
+}
+
+// ParseItem parses one line of ReadItems strictly: unknown and repeated fields
+// are errors; numbers and bools in meta become text, anything deeper is
+// refused.
+func ParseItem(line []byte) (NewItem, error) {
+	var it NewItem
+	err := eachField(line, func(name string, raw json.RawMessage) error {
+		dst, ok := map[string]any{
+			"id": &it.ID, "key": &it.Key, "idempotencyKey": &it.IdempotencyKey, "body": &it.Body,
+			"priority": &it.Priority, "notBefore": &it.NotBefore, "deadline": &it.Deadline,
+			"maxAttempts": &it.MaxAttempts,
+		}[name]
+		switch {
+		case name == "meta":
+			return parseMeta(raw, &it)
+		case name == "trace":
+			return parseTrace(raw, &it.Trace)
+		case !ok:
+			return fmt.Errorf("unknown field %q (an item has id, key, idempotencyKey, body, meta, priority, "+
+				"notBefore, deadline, maxAttempts, trace; your own data goes into body)", name)
+		}
+		if err := json.Unmarshal(raw, dst); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return NewItem{}, Fail("bad-item", "%w", err)
+	}
+	if err := it.Validate(); err != nil {
+		return NewItem{}, err
+	}
+	return it, nil
+}
+
+// parseMeta turns a flat object into strings.
+func parseMeta(raw json.RawMessage, it *NewItem) error {
+	it.Meta = map[string]string{}
+	return eachField(raw, func(name string, raw json.RawMessage) error {
+		switch raw[0] {
+		case '"':
+			var s string
+			if err := json.Unmarshal(raw, &s); err != nil {
+				return fmt.Errorf("meta.%s: %w", name, err)
+			}
+			it.Meta[name] = s
+		case '{', '[', 'n':
+			return fmt.Errorf("meta.%s: want text, a number or a bool (structures go into body)", name)
+		default:
+			it.Meta[name] = string(raw)
+		}
+		return nil
+	})
+}
+
+func parseTrace(raw json.RawMessage, tc *TraceContext) error {
+	return eachField(raw, func(name string, raw json.RawMessage) error {
+		switch name {
+		case "traceparent":
+			return json.Unmarshal(raw, &tc.Parent)
+		case "tracestate":
+			return json.Unmarshal(raw, &tc.State)
+		}
+		return fmt.Errorf("trace: unknown field %q", name)
+	})
+}
+
+// eachField calls f for the fields of one JSON object in their order. Unlike
+// encoding/json it refuses repeated names and tells cases apart.
+func eachField(text []byte, f func(name string, raw json.RawMessage) error) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if t, err := dec.Token(); err != nil {
+		return plainEOF(err)
+	} else if t != json.Delim('{') {
+		return errors.New("want a JSON object")
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return plainEOF(err)
+		}
+		name, _ := t.(string)
+		if seen[name] {
+			return fmt.Errorf("field %q twice", name)
+		}
+		seen[name] = true
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return plainEOF(err)
+		}
+		if err := f(name, raw); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return plainEOF(err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("text after the JSON object")
+	}
+	return nil
+}
+
+func plainEOF(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the JSON object is cut off")
+	}
+	return err
+}

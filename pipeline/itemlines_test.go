@@ -1,0 +1,137 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestReadItems(t *testing.T) {
+	text := "\xef\xbb\xbf" + `{"id":"a","key":"k","idempotencyKey":"i","body":{"x":[1,2]},"meta":{"s":"t","n":1.50,"b":true},"priority":9,` +
+		`"notBefore":"2026-01-02T03:04:05Z","deadline":"2027-01-02T03:04:05Z","maxAttempts":2,"trace":{"traceparent":"00-p","tracestate":"s"}}` +
+		"\n\n  {}\r\n{\"body\":null}"
+	want := []NewItem{
+		{ID: "a", Key: "k", IdempotencyKey: "i", Body: json.RawMessage(`{"x":[1,2]}`), Meta: map[string]string{"s": "t", "n": "1.50", "b": "true"},
+			Priority: 9, NotBefore: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Deadline: time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC),
+			MaxAttempts: 2, Trace: TraceContext{Parent: "00-p", State: "s"}},
+		{}, {Body: json.RawMessage("null")},
+	}
+	var got []NewItem
+	for it, err := range ReadItems(strings.NewReader(text), "x") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, it)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestReadItemsErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		`{"url":"x"}`:                `unknown field "url"`,
+		`{"ID":"x"}`:                 `unknown field "ID"`,
+		`{"id":"a","id":"b"}`:        `field "id" twice`,
+		`{"meta":{"a":"1","a":"2"}}`: `field "a" twice`,
+		`{"meta":{"a":{}}}`:          "meta.a: want text, a number or a bool",
+		`{"meta":{"a":null}}`:        "meta.a: want text",
+		`{"meta":[]}`:                "want a JSON object",
+		`{"priority":10}`:            "priority 10: want 0 (lowest) to 9 (highest)",
+		`{"priority":-1}`:            "priority -1",
+		`{"priority":1.5}`:           "priority: ",
+		`{"maxAttempts":-1}`:         "maxAttempts -1",
+		`{"id":7}`:                   "id: ",
+		`{"id":"a\nb"}`:              "id: want at most 512 bytes",
+		`{"deadline":"tomorrow"}`:    "deadline: ",
+		`{"trace":{"x":1}}`:          `trace: unknown field "x"`,
+		`{"id":"a"`:                  "cut off",
+		`{"id":"a"} {}`:              "text after the JSON object",
+		`[1]`:                        "want a JSON object",
+		`hello`:                      "invalid character",
+		`{"body":"` + strings.Repeat("x", MaxItemBody) + `"}`: "at most 1048576 are allowed",
+		strings.Repeat(" x", maxItemLine):                     "longer than",
+	} {
+		n := 0
+		var first error
+		for _, err := range ReadItems(strings.NewReader("{}\n"+line+"\n{}\n"), "in.jsonl") {
+			if n++; n == 2 {
+				first = err
+			} else if err != nil {
+				t.Errorf("%.40s: item %d: %v", line, n, err)
+			}
+		}
+		if first == nil || !strings.HasPrefix(first.Error(), "in.jsonl:2: ") || !strings.Contains(first.Error(), want) {
+			t.Errorf("%.40s: error %v, want %q at in.jsonl:2", line, first, want)
+		}
+		if n != 3 {
+			t.Errorf("%.40s: %d items, want the lines around it too", line, n)
+		}
+	}
+}
+
+func TestReadItemsReaderFails(t *testing.T) {
+	broken := errors.New("broken pipe")
+	var errs []error
+	n := 0
+	for _, err := range ReadItems(io.MultiReader(strings.NewReader("{}\n{}\n"), iotest.ErrReader(broken)), "in") {
+		n++
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if n != 3 || len(errs) != 1 || !errors.Is(errs[0], broken) {
+		t.Errorf("%d elements, errors %v; want two items and the reader's error", n, errs)
+	}
+}
+
+// FuzzParseItem: what is accepted is valid, and means the same when written
+// down and read again.
+func FuzzParseItem(f *testing.F) {
+	for _, s := range []string{`{}`, `{"id":"a","body":{"x":1},"meta":{"n":1},"priority":3}`, `{"notBefore":"2026-01-02T03:04:05Z"}`, `{"meta":{"a":[`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		it, err := ParseItem(line)
+		if err != nil {
+			return
+		}
+		if err := it.Validate(); err != nil {
+			t.Fatalf("accepted but not valid: %v", err)
+		}
+		text, err := json.Marshal(it)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseItem(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if !bytes.Equal(compact(t, it.Body), compact(t, again.Body)) || it.ID != again.ID || len(it.Meta) != len(again.Meta) || !it.NotBefore.Equal(again.NotBefore) {
+			t.Fatalf("%s became %+v", text, again)
+		}
+	})
+}
+
+func compact(t *testing.T, raw []byte) []byte {
+	if len(raw) == 0 {
+		return nil
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if err := errors.Join(dec.Decode(&v), enc.Encode(v)); err != nil {
+		t.Fatal(fmt.Errorf("%s: %w", raw, err))
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,25 @@
+// Package plugins is the stage "kernel": it runs a WebAssembly module over the
+// items of a pipeline.
+//
+// What comes in: an item, of which the kernel sees the body (or one artifact),
+// the key, the metadata and nothing else. What goes out: a new body or
+// artifact, several items, a skipped item, or a typed failure. A kernel can
+// reach no file, no network, no clock and no randomness but those made from the
+// item; it cannot outgrow its memory, run past its time limit or answer with
+// more than its output limit; whatever it does, the process and the other items
+// go on.
+//
+// Two dialects run: k1 (spec/kernel-abi.md; SDK in plugins/sdk/go) and WASI
+// preview 1 commands (stdin to stdout, a fresh instance per item). The file is
+// checked without compiling it by `check`, compiled once at the start of a run
+// (and kept in the cache folder), and has one instance per carrier.
+//
+//   - config.go, validate.go: the stage's configuration and its problems
+//   - stage.go, item.go: items to records, operations to items
+//   - run.go: `waybill kernel run`
+//   - internal/module: reads a binary; internal/k1: the frames;
+//     internal/wasi: the deterministic WASI; internal/host: wazero, instances,
+//     limits, failures
+//
+// It must not know the engine, the command line or other stages.
+package plugins

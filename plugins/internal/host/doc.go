@@ -1,0 +1,13 @@
+// Package host runs kernels on wazero: it checks and compiles a module, makes
+// instances that can reach nothing but their input, calls them under limits,
+// and turns every way in which a guest can end into a typed Failure.
+//
+// What comes in: a module's bytes, its configuration, limits, and batches of
+// records (package k1) or one stdin (WASI commands). What goes out: operations
+// on those records, or a Failure with kernel, digest, cause, frames and the
+// last of stderr. It does not know items, stages or files.
+//
+// An instance belongs to one caller at a time. After any trap it is closed and
+// another one is made: a trapped guest has lost its stack pointer and may hold
+// half-written state.
+package host

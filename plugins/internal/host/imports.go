@@ -1,0 +1,113 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/waybill-dev/waybill/plugins/internal/module"
+)
+
+// Answers of state_get and state_put.
+const denied = ^uint64(0) // -1: the pipeline does not grant it
+
+const (
+	maxMessage  = 4 << 10 // of the import fail
+	maxCounters = 64
+)
+
+// instantiateImports adds the host module kernel/1.
+func instantiateImports(ctx context.Context, r wazero.Runtime) error {
+	const i32, i64 = api.ValueTypeI32, api.ValueTypeI64
+	b := r.NewHostModuleBuilder(module.ImportKernel)
+	add := func(name string, f hostFunc, params []api.ValueType, results ...api.ValueType) {
+		b.NewFunctionBuilder().WithGoModuleFunction(f.adapt(name), params, results).Export(name)
+	}
+	add("log", hostLog, []api.ValueType{i32, i32, i32})
+	add("fail", hostFail, []api.ValueType{i32, i32, i32})
+	add("counter", hostCounter, []api.ValueType{i32, i64})
+	add("state_get", hostState, []api.ValueType{i32, i32, i32, i32}, i64)
+	add("state_put", hostState, []api.ValueType{i32, i32, i32, i32}, i64)
+	_, err := b.Instantiate(ctx)
+	return err
+}
+
+// hostFunc is a function of kernel/1. An error traps the guest: a pointer
+// outside its memory is a bug that nothing good can follow.
+type hostFunc func(ctx context.Context, s *session, m api.Memory, stack []uint64) error
+
+func (f hostFunc) adapt(name string) api.GoModuleFunc {
+	return func(ctx context.Context, m api.Module, stack []uint64) {
+		s, ok := ctx.Value(sessionKey{}).(*session)
+		if !ok {
+			panic(fmt.Errorf("%s called outside of a call", name))
+		}
+		if err := f(ctx, s, m.Memory(), stack); err != nil {
+			panic(fmt.Errorf("%s: %w", name, err))
+		}
+	}
+}
+
+func text(m api.Memory, ptr, n uint64) (string, error) {
+	b, ok := m.Read(uint32(ptr), uint32(n))
+	if !ok {
+		return "", fmt.Errorf("%d bytes at %d lie outside the memory", uint32(n), uint32(ptr))
+	}
+	return string(b[:min(len(b), maxMessage)]), nil
+}
+
+// levels of the ABI: 0 debug, 1 info, 2 warn, 3 error.
+var levels = [...]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+
+func hostLog(ctx context.Context, s *session, m api.Memory, stack []uint64) error {
+	msg, err := text(m, stack[1], stack[2])
+	if err != nil {
+		return err
+	}
+	if len(msg) > s.logLeft {
+		s.logLost++
+		return nil
+	}
+	s.logLeft -= len(msg)
+	level := levels[min(uint32(stack[0]), uint32(len(levels)-1))]
+	s.kernel.Log.Log(ctx, level, msg, "kernel", s.kernel.Name)
+	return nil
+}
+
+// reportLost says how many messages a call lost to the log limit.
+func (s *session) reportLost(ctx context.Context) {
+	if s.logLost > 0 {
+		s.kernel.Log.WarnContext(ctx, "kernel log messages lost: limits.log was reached", "kernel", s.kernel.Name, "lost", s.logLost)
+	}
+}
+
+func hostFail(_ context.Context, s *session, m api.Memory, stack []uint64) error {
+	msg, err := text(m, stack[1], stack[2])
+	if err != nil {
+		return err
+	}
+	s.message = msg
+	return nil
+}
+
+func hostCounter(_ context.Context, s *session, _ api.Memory, stack []uint64) error {
+	id := uint32(stack[0])
+	if id >= maxCounters {
+		return fmt.Errorf("id %d, there are %d counters", id, maxCounters)
+	}
+	if s.counters == nil {
+		s.counters = make(map[uint32]int64)
+	}
+	s.counters[id] += int64(stack[1])
+	return nil
+}
+
+// hostState answers that state is not granted: no state class but pure can be
+// asked for yet.
+func hostState(_ context.Context, _ *session, _ api.Memory, stack []uint64) error {
+	stack[0] = denied
+	return nil
+}

@@ -1,0 +1,14 @@
+//go:build unix
+
+package host
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+func ownedByUs(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Getuid()
+}

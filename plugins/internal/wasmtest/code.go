@@ -1,0 +1,46 @@
+package wasmtest
+
+// Const pushes an i32, Const64 an i64.
+func Const(n int32) []byte   { return append([]byte{0x41}, sleb(int64(n))...) }
+func Const64(n int64) []byte { return append([]byte{0x42}, sleb(n)...) }
+
+// Call calls a function, Local pushes a local variable.
+func Call(index uint32) []byte { return append([]byte{0x10}, leb(index)...) }
+func Local(i uint32) []byte    { return append([]byte{0x20}, leb(i)...) }
+
+// Single instructions.
+var (
+	unreachable = []byte{0x00}
+	drop        = []byte{0x1a}
+)
+
+// Unreachable traps; Drop pops.
+func Unreachable() []byte { return unreachable }
+func Drop() []byte        { return drop }
+
+// Forever is an endless loop.
+func Forever() []byte { return []byte{0x03, 0x40, 0x0c, 0x00, 0x0b} }
+
+// Repeat runs the body for ever: a body that traps or exits ends it.
+func Repeat(body ...[]byte) []byte {
+	return cat([]byte{0x03, 0x40}, cat(body...), []byte{0x0c, 0x00, 0x0b})
+}
+
+// Grow pushes the result of growing the memory by the pages on the stack.
+func Grow() []byte { return []byte{0x40, 0x00} }
+
+// Load pushes the i32 at the address on the stack plus 0, LoadAt plus offset.
+func Load() []byte                { return LoadAt(0) }
+func LoadAt(offset uint32) []byte { return append([]byte{0x28, 0x02}, leb(offset)...) }
+
+// Sub subtracts the i32 on the stack from the one below it.
+func Sub() []byte { return []byte{0x6b} }
+
+// Negative is an i32 comparison of the value on the stack with 0.
+func Negative() []byte { return []byte{0x41, 0x00, 0x48} }
+
+// If runs the body if the i32 on the stack is not 0.
+func If(body ...[]byte) []byte { return cat([]byte{0x04, 0x40}, cat(body...), []byte{0x0b}) }
+
+// Packed is the constant answer of k1_run: n bytes at ptr.
+func Packed(ptr, n uint32) []byte { return Const64(int64(uint64(ptr)<<32 | uint64(n))) }

@@ -1,0 +1,131 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// The frames of spec/kernel-abi.md, from the guest's side.
+const (
+	magic         = 0x0001_314b // "K1", version 1
+	headerSize    = 40
+	recordSize    = 40
+	outHeaderSize = 16
+	opSize        = 24
+)
+
+const (
+	opKeep  = 0
+	opSlice = 1
+	opPut   = 2
+	opErr   = 3
+)
+
+var errFrame = errors.New("bad input frame")
+
+// input is one record of the input frame; the slices point into it.
+type input struct {
+	key, value, meta []byte
+	valueOff         uint32
+	time, seed       uint64
+}
+
+// count checks the header and returns the number of records.
+func count(frame []byte) (int, error) {
+	le := binary.LittleEndian
+	switch {
+	case len(frame) < headerSize:
+		return 0, fmt.Errorf("%w: %d bytes", errFrame, len(frame))
+	case le.Uint32(frame) != magic:
+		return 0, fmt.Errorf("%w: magic 0x%08x", errFrame, le.Uint32(frame))
+	case le.Uint32(frame[4:]) != 0:
+		return 0, fmt.Errorf("%w: unknown flags", errFrame)
+	case uint64(le.Uint32(frame[12:])) != uint64(len(frame)):
+		return 0, fmt.Errorf("%w: total is not its length", errFrame)
+	case headerSize+recordSize*uint64(le.Uint32(frame[8:])) > uint64(len(frame)):
+		return 0, fmt.Errorf("%w: the records do not fit", errFrame)
+	}
+	return int(le.Uint32(frame[8:])), nil
+}
+
+// record reads record i of a frame that count has checked.
+func record(frame []byte, i int) (in input, err error) {
+	d := frame[headerSize+recordSize*i:][:recordSize]
+	le := binary.LittleEndian
+	part := func(at int) []byte {
+		off, n := uint64(le.Uint32(d[at:])), uint64(le.Uint32(d[at+4:]))
+		if off+n > uint64(len(frame)) {
+			err = fmt.Errorf("%w: record %d leaves it", errFrame, i)
+			return nil
+		}
+		return frame[off : off+n : off+n]
+	}
+	in = input{key: part(0), value: part(8), meta: part(32), valueOff: le.Uint32(d[8:])}
+	in.time, in.seed = le.Uint64(d[16:]), le.Uint64(d[24:])
+	return in, err
+}
+
+// op is one operation; for opSlice valueOff stands in the input frame.
+type op struct {
+	src        uint32
+	code, port uint16
+	key, value []byte
+	valueOff   uint32
+}
+
+// writer collects operations and their bytes. Its buffers are kept for the next
+// batch, so a warm kernel allocates nothing for its answer.
+type writer struct {
+	descriptors []byte // opSize each, offsets relative to the arena
+	arena       []byte
+	frame       []byte
+}
+
+func (w *writer) reset() { w.descriptors, w.arena = w.descriptors[:0], w.arena[:0] }
+
+func (w *writer) op(o op) {
+	var d [opSize]byte
+	le := binary.LittleEndian
+	le.PutUint32(d[0:], o.src)
+	le.PutUint16(d[4:], o.code)
+	le.PutUint16(d[6:], o.port)
+	if o.code == opSlice {
+		le.PutUint32(d[16:], o.valueOff)
+	} else {
+		le.PutUint32(d[8:], uint32(len(w.arena)))
+		w.arena = append(w.arena, o.key...)
+		le.PutUint32(d[16:], uint32(len(w.arena)))
+		w.arena = append(w.arena, o.value...)
+	}
+	le.PutUint32(d[12:], uint32(len(o.key)))
+	le.PutUint32(d[20:], uint32(len(o.value)))
+	w.descriptors = append(w.descriptors, d[:]...)
+}
+
+// mark and undo let a failed record take back what it answered.
+type mark struct{ descriptors, arena int }
+
+func (w *writer) mark() mark { return mark{len(w.descriptors), len(w.arena)} }
+func (w *writer) undo(m mark) {
+	w.descriptors, w.arena = w.descriptors[:m.descriptors], w.arena[:m.arena]
+}
+
+// finish returns the out frame; it stays valid until the next call of finish.
+func (w *writer) finish() []byte {
+	le := binary.LittleEndian
+	arena := outHeaderSize + len(w.descriptors)
+	total := arena + len(w.arena)
+	var header [outHeaderSize]byte
+	le.PutUint32(header[0:], uint32(len(w.descriptors)/opSize))
+	le.PutUint32(header[4:], uint32(total))
+	w.frame = append(append(append(w.frame[:0], header[:]...), w.descriptors...), w.arena...)
+	for d := w.frame[outHeaderSize:arena]; len(d) > 0; d = d[opSize:] {
+		if le.Uint16(d[4:]) == opSlice {
+			continue
+		}
+		le.PutUint32(d[8:], le.Uint32(d[8:])+uint32(arena))
+		le.PutUint32(d[16:], le.Uint32(d[16:])+uint32(arena))
+	}
+	return w.frame
+}

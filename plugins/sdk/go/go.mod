@@ -1,0 +1,3 @@
+module github.com/waybill-dev/waybill/plugins/sdk/go
+
+go 1.24

@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybill-dev/waybill/pipeline"
+)
+
+// logSubject is the subject of the verdict about the log as a whole.
+const logSubject = "log"
+
+// verifyReport is the outcome of verify.
+type verifyReport struct {
+	Receipts int                `json:"receipts"`
+	OK       int                `json:"ok"`
+	Failed   []pipeline.Verdict `json:"failed"`
+	// Skipped are the checks that could not be made, each once.
+	Skipped []string `json:"skipped,omitempty"`
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var r pipeline.VerifyRequest
+	cmd := &cobra.Command{
+		Use:   "verify [RECEIPT...]",
+		Short: "Checks receipts offline and names the link that failed",
+		Long: "Checks every receipt of the log, or the receipt files named: object, statement, entry, inclusion,\n" +
+			"tile, checkpoint and signature. Repairs nothing. Exits 1 if any link is broken.",
+		Example: "  waybill verify --log file:var/log --store file:var/objects --json\n" +
+			"  waybill verify --log file:var/log --store file:var/objects var/log/receipts/42.tlog-proof",
+	}
+	cmd.Flags().StringVar(&r.Log, "log", "", "URL of the log, such as file:var/log")
+	cmd.Flags().StringVar(&r.Store, "store", "", "URL of the object store; without it objects are not checked")
+	cmd.Flags().StringVar(&r.Key, "key", "", "verifier key, or a file with it; the default is the one beside the log")
+	cmd.RunE = interruptible(func(cmd *cobra.Command, args []string) error {
+		if a.parts.Verify == nil {
+			return problem("", "this binary has no verifier")
+		}
+		if r.Receipts = args; r.Log == "" && (r.Key == "" || len(args) == 0) {
+			return problem("add --log file:var/log, or --key and receipt files", "verify what?")
+		}
+		report := verifyReport{Failed: []pipeline.Verdict{}}
+		if err := a.parts.Verify(cmd.Context(), r, report.add); err != nil {
+			return err
+		}
+		return a.printVerifyReport(report)
+	})
+	return cmd
+}
+
+func (r *verifyReport) add(v pipeline.Verdict) {
+	if v.Subject != logSubject {
+		r.Receipts++
+		if v.OK {
+			r.OK++
+		}
+	}
+	if !v.OK {
+		r.Failed = append(r.Failed, v)
+	}
+	for _, s := range v.Skipped {
+		if !slices.Contains(r.Skipped, s) {
+			r.Skipped = append(r.Skipped, s)
+		}
+	}
+}
+
+func (a *app) printVerifyReport(r verifyReport) error {
+	if a.json {
+		if err := a.printJSON(r); err != nil {
+			return err
+		}
+	} else {
+		for _, v := range r.Failed {
+			fmt.Fprintf(a.stdout, "%s %s: %s: %s\n", paint(a.stdout, red, "FAILED"), v.Subject, v.Failed, v.Detail)
+		}
+		for _, s := range r.Skipped {
+			fmt.Fprintf(a.stdout, "not checked: %s\n", s)
+		}
+		verdict := paint(a.stdout, green, "ok")
+		if len(r.Failed) > 0 {
+			verdict = paint(a.stdout, red, "failed")
+		}
+		fmt.Fprintf(a.stdout, "%s: %s, %d ok, %d failed\n", verdict, count(int64(r.Receipts), "receipt"), r.OK, r.Receipts-r.OK)
+	}
+	if len(r.Failed) > 0 {
+		return silent(exitFailed)
+	}
+	return nil
+}

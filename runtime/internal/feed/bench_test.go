@@ -1,0 +1,161 @@
+package feed_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/runtime/internal/feed"
+	"github.com/waybill-dev/waybill/runtime/internal/sched"
+)
+
+// cpu returns the CPU time that the process has used: user and system, all
+// threads. Unlike wall time it means the same on a busy machine.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// The five stages are five types, so that no call can be devirtualised.
+type (
+	s1 struct{}
+	s2 struct{}
+	s3 struct{}
+	s4 struct{}
+	s5 struct{}
+)
+
+//go:noinline
+func (s1) Process(_ context.Context, it *pipeline.Item) error { it.Priority++; return nil }
+
+//go:noinline
+func (s2) Process(_ context.Context, it *pipeline.Item) error { it.Priority++; return nil }
+
+//go:noinline
+func (s3) Process(_ context.Context, it *pipeline.Item) error { it.Priority++; return nil }
+
+//go:noinline
+func (s4) Process(_ context.Context, it *pipeline.Item) error { it.Priority++; return nil }
+
+//go:noinline
+func (s5) Process(_ context.Context, it *pipeline.Item) error { it.Priority++; return nil }
+
+var five = []pipeline.Stage{s1{}, s2{}, s3{}, s4{}, s5{}}
+
+// BenchmarkInterfaceCalls is the floor: five plain interface calls per item.
+func BenchmarkInterfaceCalls(b *testing.B) {
+	it, ctx := &pipeline.Item{}, context.Background()
+	began := cpu()
+	for range b.N {
+		for _, s := range five {
+			if err := s.Process(ctx, it); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64((cpu()-began).Nanoseconds())/float64(b.N), "cpu-ns/item")
+}
+
+// BenchmarkScheduler is everything between a claim and the end of an item: five
+// no-op stages, two of them limited to half of the carriers, the last in order,
+// each under the panic guard.
+func BenchmarkScheduler(b *testing.B) {
+	for _, carriers := range []int{1, 2, 8, 64} {
+		b.Run(fmt.Sprintf("carriers=%d", carriers), func(b *testing.B) {
+			b.ReportAllocs()
+			began := cpu()
+			if n := drive(carriers, int64(b.N)); n != int64(b.N) {
+				b.Fatalf("%d items came through, want %d", n, b.N)
+			}
+			b.ReportMetric(float64((cpu()-began).Nanoseconds())/float64(b.N), "cpu-ns/item")
+		})
+	}
+}
+
+// endless hands out the same items again and again until it has given n.
+type endless struct {
+	left  int64
+	items []*pipeline.Item
+	next  int
+	buf   []*pipeline.Item
+}
+
+func (s *endless) Claim(_ context.Context, most int) ([]*pipeline.Item, error) {
+	if s.left == 0 {
+		return nil, io.EOF
+	}
+	s.buf = s.buf[:0]
+	for ; len(s.buf) < most && s.left > 0; s.left-- {
+		it := s.items[s.next%len(s.items)]
+		it.Priority = 0
+		s.buf = append(s.buf, it)
+		s.next++
+	}
+	return s.buf, nil
+}
+
+func (s *endless) Pending(context.Context) (int64, time.Time, error)            { return s.left, time.Time{}, nil }
+func (s *endless) Lease() time.Duration                                         { return 0 }
+func (s *endless) Ack(context.Context, *pipeline.Item, pipeline.Outcome) error  { return nil }
+func (s *endless) Nack(context.Context, *pipeline.Item, pipeline.Release) error { return nil }
+func (s *endless) Renew(context.Context, []*pipeline.Item) ([]*pipeline.Item, error) {
+	return nil, nil
+}
+
+// drive takes n items through the line and returns how many came out.
+func drive(carriers int, n int64) int64 {
+	src := &endless{left: n}
+	for range 4 * carriers {
+		src.items = append(src.items, &pipeline.Item{})
+	}
+	line := sched.Line{First: 4, Last: 4}
+	for _, s := range five {
+		line.Stages = append(line.Stages, sched.Stage{Run: func(ctx context.Context, f *sched.Flight) error {
+			return sched.Guard(ctx, s, f.Item)
+		}})
+	}
+	line.Stages[1].Permit = sched.NewPermit(max(1, carriers/2))
+	line.Stages[3].Permit = sched.NewPermit(max(1, carriers/2))
+	q := feed.New(context.Background(), feed.Config{Carriers: carriers, Source: src, UntilEmpty: true, Poll: feed.DefaultPoll,
+		Order: sched.NewRing(carriers), New: func() any { return nil },
+		Reset: func(f *sched.Flight) { f.Ctx = context.Background() }})
+	done := make([]int64, carriers*8)
+	var wg sync.WaitGroup
+	for i := range carriers {
+		wg.Go(func() {
+			for f := q.Next(i); f != nil; f = q.Next(i) {
+				if line.Walk(f) == nil {
+					done[8*i]++
+				}
+				f.Turn.Leave()
+				q.End(f, f, false)
+			}
+		})
+	}
+	wg.Wait()
+	var sum int64
+	for i := range done {
+		sum += done[i]
+	}
+	return sum
+}
+
+// TestSchedulerAllocatesNothing holds the promise of the fast path: a hundred
+// thousand items cost what a thousand do.
+func TestSchedulerAllocatesNothing(t *testing.T) {
+	for _, carriers := range []int{1, 8} {
+		few := testing.AllocsPerRun(3, func() { drive(carriers, 1_000) })
+		many := testing.AllocsPerRun(3, func() { drive(carriers, 101_000) })
+		if perItem := (many - few) / 100_000; perItem > 0.001 {
+			t.Errorf("%d carriers: %.4f allocations per item (%.0f for 1,000 items, %.0f for 101,000)", carriers, perItem, few, many)
+		}
+	}
+}

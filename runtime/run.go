@@ -1,0 +1,240 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/runtime/internal/feed"
+	"github.com/waybill-dev/waybill/runtime/internal/sched"
+	"github.com/waybill-dev/waybill/runtime/telemetry"
+)
+
+// Run carries out a plan until its work is done or ctx ends. It builds and
+// starts the stages in order before it claims anything, and closes them in
+// reverse order, whatever happened.
+//
+// When ctx ends, Run drains: it claims no more, lets items in flight finish
+// within the drain's bound, then cancels them and gives back those that are
+// not at their end, without losing an attempt.
+//
+// Stats is never nil. The error is nil when the work was done, also if items
+// failed (Stats says how many); else errors.As finds a *StartError (nothing was
+// claimed), *StopError, *AbandonedError or *UnsettledError, and errors.Is finds
+// ErrInterrupted if ctx ended the run.
+func Run(ctx context.Context, plan *pipeline.Plan, o Options) (*Stats, error) {
+	e := newEngine(plan, o.withDefaults())
+	defer e.cancel(errDrained)
+	began := time.Now()
+	err := e.build(ctx)
+	if err == nil {
+		err = e.run(ctx)
+	}
+	err = errors.Join(err, e.close())
+	wall := time.Since(began)
+	flush, stop := context.WithTimeout(context.WithoutCancel(ctx), e.o.Grace)
+	defer stop()
+	if ferr := e.o.Telemetry.Flush(flush); ferr != nil {
+		e.log.Warn("spans could not be exported", "error", ferr)
+	}
+	return e.report(wall), err
+}
+
+func newEngine(plan *pipeline.Plan, o Options) *engine {
+	e := &engine{plan: plan, o: o, carriers: plan.Run.Concurrency, base: time.Now()}
+	if e.carriers <= 0 {
+		e.carriers = pipeline.DefaultRun().Concurrency
+	}
+	e.log = o.Log.With("run", o.RunID)
+	e.work, e.cancel = context.WithCancelCause(context.Background())
+	return e
+}
+
+// run is the part between the start of the stages and their end.
+func (e *engine) run(ctx context.Context) error {
+	e.lease = e.source.Lease()
+	books, endBooks := context.WithCancel(context.WithoutCancel(ctx))
+	defer endBooks()
+	e.books = books
+	claims, endClaims := context.WithCancelCause(ctx)
+	defer endClaims(nil)
+	e.halt = func(err error) { endClaims(err) }
+	e.trace = e.o.Telemetry.Run(e.plan.Name, e.o.RunID, e.plan.Secrets)
+	defer e.trace.End()
+	e.feed = e.newFeed(claims)
+	stopMetrics, err := telemetry.Serve(e.o.MetricsAddr, func() telemetry.Reading { return e.reading(books) })
+	if err != nil {
+		return &StartError{Err: fmt.Errorf("metrics: %w", err)}
+	}
+	defer stopMetrics()
+	if e.o.Observer.Running != nil {
+		e.o.Observer.Running(&Running{e})
+	}
+
+	var carriers, beat sync.WaitGroup
+	for i := range e.carriers {
+		carriers.Go(func() { e.carry(i) })
+	}
+	done, stopBeat := make(chan struct{}), make(chan struct{})
+	go func() { carriers.Wait(); close(done) }()
+	if e.lease > 0 {
+		beat.Go(func() { e.heartbeat(stopBeat) })
+	}
+	err = e.watch(ctx, claims, done)
+	close(stopBeat)
+	endBooks()
+	beat.Wait()
+	return errors.Join(err, e.stats.unsettledError())
+}
+
+// watch waits for the carriers, and drains them when the claims are ended.
+func (e *engine) watch(ctx, claims context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		if claims.Err() == nil {
+			return nil
+		}
+	case <-claims.Done():
+	}
+	abandoned := e.drain(done)
+	var stop *StopError
+	switch cause := context.Cause(claims); {
+	case errors.As(cause, &stop):
+		return errors.Join(stop, abandoned)
+	case ctx.Err() != nil:
+		return errors.Join(ErrInterrupted, abandoned)
+	default:
+		return errors.Join(cause, abandoned)
+	}
+}
+
+// drain stops claiming and waits for the carriers within the bound; then it
+// cancels their items, and then it leaves without those that stay.
+func (e *engine) drain(done <-chan struct{}) error {
+	bound := e.o.Drain
+	if bound <= 0 {
+		bound = e.plan.Run.Drain.D()
+	}
+	e.log.Info("draining: no more claims", "inFlight", e.feed.InFlight(), "bound", bound)
+	e.o.Observer.worker("drain", "", nil)
+	e.feed.Stop()
+	if e.finishes(done, bound) {
+		return nil
+	}
+	e.cancel(errDrained)
+	if within(done, e.o.Grace) {
+		return nil
+	}
+	return e.abandon()
+}
+
+func within(done <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// abandon gives back the items of stages that do not return. Their carriers
+// are left behind and may write nothing any more.
+func (e *engine) abandon() error {
+	var stages []string
+	var items []*pipeline.Item
+	for _, s := range e.stages {
+		if s.meter.InFlight() > 0 {
+			stages = append(stages, s.plan.Name)
+		}
+	}
+	e.feed.Held(func(f *sched.Flight) {
+		if own(f).settled.CompareAndSwap(false, true) {
+			it := f.Item // its stage still has it: only what never changes may be read
+			items = append(items, &pipeline.Item{ID: it.ID, Key: it.Key, Queue: it.Queue, Priority: it.Priority,
+				Attempt: it.Attempt, MaxAttempts: it.MaxAttempts, Token: it.Token, Enqueued: it.Enqueued})
+		}
+	})
+	for _, it := range items {
+		v := verdict{release: true, refund: true, err: &pipeline.Error{Kind: pipeline.Cancelled, Code: "cancelled", Err: errDrained}}
+		if err := e.nack(it, pipeline.Release{Refund: true, Cause: v.err}); err != nil {
+			e.stats.unsettled(err)
+			continue
+		}
+		e.released(it, v, 0)
+	}
+	slices.Sort(stages)
+	err := &AbandonedError{Stages: stages}
+	e.o.Observer.worker("abandoned", "", err)
+	return err
+}
+
+// close closes what was made, last first. All of it together gets the grace;
+// what takes longer is left behind and named.
+func (e *engine) close() error {
+	var errs []error
+	for _, o := range slices.Backward(e.owned) {
+		ended := make(chan error, 1)
+		go func() { ended <- closeOne(o) }()
+		t := time.NewTimer(e.o.Grace)
+		select {
+		case err := <-ended:
+			if err != nil {
+				errs = append(errs, &pipeline.Error{Stage: o.plan.Name, Pos: o.plan.Pos, Err: fmt.Errorf("close: %w", err)})
+			}
+		case <-t.C:
+			errs = append(errs, &AbandonedError{Stages: []string{o.plan.Name + " (close)"}})
+		}
+		t.Stop()
+	}
+	return errors.Join(errs...)
+}
+
+func closeOne(o owned) (err error) {
+	defer sched.Catch(&err)
+	return o.closer.Close()
+}
+
+func (e *engine) newFeed(claims context.Context) *feed.Feed {
+	c := feed.Config{
+		Carriers: e.carriers, Source: e.source, Distributor: e.dist, UntilEmpty: e.o.UntilEmpty, Quiet: e.quiet,
+		Poll:  feed.Poll{Min: e.o.PollMin, Busy: e.o.PollBusy, Idle: e.o.PollIdle},
+		New:   func() any { return new(journey) },
+		Reset: e.reset, Failed: e.claimFailed,
+		GiveBack: func(f *sched.Flight) {
+			e.settle(f, nil, verdict{release: true, refund: true, err: &pipeline.Error{Kind: pipeline.Cancelled, Code: "cancelled", Err: errDrained}})
+		},
+	}
+	if e.line.First >= 0 {
+		c.Order = sched.NewRing(e.carriers)
+	}
+	if e.trace != nil || e.o.Observer.Claimed != nil {
+		c.Claimed = e.claimed
+	}
+	return feed.New(claims, c)
+}
+
+func (e *engine) claimed(items []*pipeline.Item, start time.Time) {
+	e.trace.Claimed(items, start)
+	if e.o.Observer.Claimed != nil {
+		e.o.Observer.Claimed(len(items))
+	}
+}
+
+// claimFailed reports whether claims can never succeed, which ends the run.
+func (e *engine) claimFailed(err error) bool {
+	e.log.Warn("claim failed", "error", err)
+	e.o.Observer.worker("claim-failed", "", err)
+	var typed *pipeline.Error
+	final := errors.Is(err, pipeline.ErrNoQueue) ||
+		errors.As(err, &typed) && (typed.Kind == pipeline.Permanent || typed.Kind == pipeline.Bug)
+	if final {
+		e.halt(&StopError{Err: err})
+	}
+	return final
+}

@@ -1,0 +1,142 @@
+package telemetry
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Reading is the engine's counters at one moment.
+type Reading struct {
+	Pipeline string
+	// Items counts ended items by result.
+	Items map[string]int64
+	// Retries counts further attempts, in place and through the queue.
+	Retries, Refunds, LeasesLost int64
+	InFlight                     int64
+	// Pending is how many items the queue holds that are not at their end;
+	// negative if it could not be asked.
+	Pending int64
+	Stages  []StageReading
+}
+
+// StageReading is one stage's counters.
+type StageReading struct {
+	Name           string
+	InFlight       int64
+	Calls, Skipped int64
+	Errors         map[string]int64
+	// Timed counts the calls in the histogram, Seconds is their sum.
+	Timed   uint64
+	Seconds float64
+	// Buckets are the cumulative counts up to Bounds.
+	Buckets map[float64]uint64
+}
+
+// Bounds are the histogram's upper bounds in seconds.
+var bounds = []time.Duration{
+	100 * time.Microsecond, time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 500 * time.Millisecond, time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
+}
+
+// Buckets fills a histogram from a function that counts durations up to a bound.
+func Buckets(below func(time.Duration) int64) map[float64]uint64 {
+	out := make(map[float64]uint64, len(bounds))
+	for _, b := range bounds {
+		out[b.Seconds()] = uint64(below(b))
+	}
+	return out
+}
+
+// Serve serves the reading as Prometheus metrics (OpenMetrics if the scraper
+// wants it) at http://addr/metrics until stop is called. An empty addr serves
+// nothing.
+func Serve(addr string, read func() Reading) (stop func(), err error) {
+	if addr == "" {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", Handler(read))
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.Serve(l) // always ErrServerClosed: the listener is ours
+	}()
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if srv.Shutdown(ctx) != nil {
+			_ = srv.Close()
+		}
+		<-done
+	}, nil
+}
+
+// Handler serves the reading as Prometheus metrics.
+func Handler(read func() Reading) http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collector(read), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+// collector makes metrics of a reading when it is asked for them.
+type collector func() Reading
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("waybill_"+name, help, append([]string{"pipeline"}, labels...), nil)
+}
+
+var (
+	descItems    = desc("items_total", "Items that ended, by result.", "result")
+	descRetries  = desc("retries_total", "Further attempts, in place and through the queue.")
+	descRefunds  = desc("refunds_total", "Items given back without losing an attempt.")
+	descLost     = desc("leases_lost_total", "Items whose lease was lost.")
+	descInFlight = desc("items_in_flight", "Items claimed and not at their end.")
+	descPending  = desc("queue_pending", "Items of the queue that are not at their end.")
+	descStageIn  = desc("stage_in_flight", "Items inside a stage.", "stage")
+	descCalls    = desc("stage_calls_total", "Calls of a stage.", "stage")
+	descSkipped  = desc("stage_skipped_total", "Items that a stage was not for.", "stage")
+	descErrors   = desc("stage_errors_total", "Failed calls of a stage, by code.", "stage", "code")
+	descTime     = desc("stage_duration_seconds", "Duration of a stage's calls; calls below 10 us are sampled.", "stage")
+)
+
+// Describe sends no descriptor: the set of metrics depends on the pipeline.
+func (c collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the counters once.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	r := c()
+	add := func(d *prometheus.Desc, t prometheus.ValueType, v int64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, t, float64(v), append([]string{r.Pipeline}, labels...)...)
+	}
+	for result, n := range r.Items {
+		add(descItems, prometheus.CounterValue, n, result)
+	}
+	add(descRetries, prometheus.CounterValue, r.Retries)
+	add(descRefunds, prometheus.CounterValue, r.Refunds)
+	add(descLost, prometheus.CounterValue, r.LeasesLost)
+	add(descInFlight, prometheus.GaugeValue, r.InFlight)
+	if r.Pending >= 0 {
+		add(descPending, prometheus.GaugeValue, r.Pending)
+	}
+	for _, s := range r.Stages {
+		add(descStageIn, prometheus.GaugeValue, s.InFlight, s.Name)
+		add(descCalls, prometheus.CounterValue, s.Calls, s.Name)
+		add(descSkipped, prometheus.CounterValue, s.Skipped, s.Name)
+		for code, n := range s.Errors {
+			add(descErrors, prometheus.CounterValue, n, s.Name, code)
+		}
+		out <- prometheus.MustNewConstHistogram(descTime, s.Timed, s.Seconds, s.Buckets, r.Pipeline, s.Name)
+	}
+}

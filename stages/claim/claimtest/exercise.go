@@ -1,0 +1,261 @@
+package claimtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waybill-dev/waybill/pipeline"
+)
+
+// Lease is the lease of the suite's queues, in the store's clock.
+const Lease = 30 * time.Second
+
+// Store is a place for queues, made for one test.
+type Store struct {
+	// Open opens a queue of the store; the same name again is the same queue.
+	Open func(o pipeline.QueueOptions) (pipeline.Queue, error)
+	// Advance moves the store's clock and takes back the leases of q that have
+	// expired then, as the driver's reaper would in its own time.
+	Advance func(t testing.TB, q pipeline.Queue, d time.Duration)
+	// Location is what Main's reopen gets in the crash test's child process,
+	// where the clock is the real one. Empty leaves that test out, for stores
+	// that live in memory.
+	Location string
+}
+
+// Exercise checks that the queues of a driver keep the claim protocol. newStore
+// makes an empty store whose clock stands still.
+func Exercise(t *testing.T, newStore func(t testing.TB) Store) {
+	tests := []struct {
+		name string
+		run  func(*bench)
+	}{
+		{"claim carries the item", carries},
+		{"enqueue is all or nothing", allOrNothing},
+		{"enqueue refuses bad items", refuses},
+		{"idempotency keys", idempotency},
+		{"claims are atomic", atomicClaims},
+		{"priority, then age", priorityThenAge},
+		{"low priorities do not starve", noStarvation},
+		{"not before its time", notBefore},
+		{"a cancelled context claims nothing", cancelledClaim},
+		{"leases expire", leasesExpire},
+		{"renewal", renewal},
+		{"stale writes fail", fencing},
+		{"expired attempts are used up", attemptsUsedUp},
+		{"deadlines", deadlines},
+		{"results", results},
+		{"acknowledging again", ackAgain},
+		{"delayed retry", delayedRetry},
+		{"refund", refund},
+		{"history is bounded", boundedHistory},
+		{"dead letters", deadLetters},
+		{"one of a key at a time, in order", keyOrder},
+		{"keys under load", keysUnderLoad},
+		{"keys after retry and drop", keysAfterRepair},
+		{"drop", drop},
+		{"an id used again", idAgain},
+		{"list", list},
+		{"queues are apart", queuesApart},
+		{"absent queue", absentQueue},
+		{"reopen", reopened},
+		{"random operations", model},
+		{"kill -9", crash},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			b := &bench{T: t, store: newStore(t)}
+			b.q = b.open(pipeline.QueueOptions{})
+			tc.run(b)
+		})
+	}
+}
+
+// bench is one test with its store and default queue.
+type bench struct {
+	*testing.T
+	store Store
+	q     pipeline.Queue
+}
+
+// open opens a queue that is made if it is missing.
+func (b *bench) open(o pipeline.QueueOptions) pipeline.Queue {
+	b.Helper()
+	o.Create = true
+	if o.Lease == 0 {
+		o.Lease = Lease
+	}
+	if o.Owner == "" {
+		o.Owner = "tester"
+	}
+	q, err := b.store.Open(o)
+	if err != nil {
+		b.Fatalf("open: %v", err)
+	}
+	b.Cleanup(func() { _ = q.Close() })
+	return q
+}
+
+func (b *bench) advance(d time.Duration) {
+	b.Helper()
+	b.store.Advance(b, b.q, d)
+}
+
+// enqueue adds items and returns their ids.
+func (b *bench) enqueue(items ...pipeline.NewItem) []string {
+	b.Helper()
+	got, err := b.q.Enqueue(b.Context(), items)
+	if err != nil {
+		b.Fatalf("enqueue: %v", err)
+	}
+	if len(got) != len(items) {
+		b.Fatalf("enqueue of %d items returned %d", len(items), len(got))
+	}
+	ids := make([]string, len(got))
+	for i := range got {
+		ids[i] = got[i].ID
+	}
+	return ids
+}
+
+func (b *bench) claim(max int) []*pipeline.Item {
+	b.Helper()
+	items, err := b.q.Claim(b.Context(), max)
+	if err != nil {
+		b.Fatalf("claim: %v", err)
+	}
+	if len(items) > max {
+		b.Fatalf("claim(%d) returned %d items", max, len(items))
+	}
+	return items
+}
+
+// one claims exactly one item.
+func (b *bench) one() *pipeline.Item {
+	b.Helper()
+	items := b.claim(1)
+	if len(items) != 1 {
+		b.Fatal("nothing to claim, want an item")
+	}
+	return items[0]
+}
+
+func (b *bench) none() {
+	b.Helper()
+	if items := b.claim(1); len(items) != 0 {
+		b.Fatalf("claimed %s, want nothing", items[0].ID)
+	}
+}
+
+func (b *bench) ack(it *pipeline.Item, r pipeline.Result) {
+	b.Helper()
+	if err := b.q.Ack(b.Context(), it, pipeline.Outcome{Result: r}); err != nil {
+		b.Fatalf("ack %s: %v", it.ID, err)
+	}
+}
+
+func (b *bench) nack(it *pipeline.Item, r pipeline.Release) {
+	b.Helper()
+	if err := b.q.Nack(b.Context(), it, r); err != nil {
+		b.Fatalf("nack %s: %v", it.ID, err)
+	}
+}
+
+func (b *bench) show(id string) pipeline.Entry {
+	b.Helper()
+	e, err := b.q.Show(b.Context(), id)
+	if err != nil {
+		b.Fatalf("show %s: %v", id, err)
+	}
+	return e
+}
+
+func (b *bench) state(id string, want pipeline.ItemState) pipeline.Entry {
+	b.Helper()
+	e := b.show(id)
+	if e.State != want {
+		b.Fatalf("%s is %s, want %s", id, e.State, want)
+	}
+	return e
+}
+
+// stats reads the statistics and checks that they add up.
+func (b *bench) stats() pipeline.QueueStats {
+	b.Helper()
+	s, err := b.q.Stats(b.Context())
+	if err == nil {
+		err = adds(s)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+func adds(s pipeline.QueueStats) error {
+	if s.Enqueued != s.Ready+s.Leased+s.Done+s.Dead || s.Delayed > s.Ready {
+		return fmt.Errorf("stats do not add up: %+v", s)
+	}
+	return nil
+}
+
+func (b *bench) wantStats(want pipeline.QueueStats) {
+	b.Helper()
+	if got := b.stats(); got != want {
+		b.Fatalf("stats are %+v, want %+v", got, want)
+	}
+}
+
+func (b *bench) wantLost(what string, err error) {
+	b.Helper()
+	if !errors.Is(err, pipeline.ErrLeaseLost) {
+		b.Fatalf("%s: error %v, want ErrLeaseLost", what, err)
+	}
+}
+
+// whats returns the kinds of an entry's events.
+func whats(e pipeline.Entry) []string {
+	out := make([]string, len(e.History))
+	for i := range e.History {
+		out[i] = e.History[i].What
+	}
+	return out
+}
+
+func ids(items []*pipeline.Item) []string {
+	out := make([]string, len(items))
+	for i := range items {
+		out[i] = items[i].ID
+	}
+	return out
+}
+
+// numbered makes n items named prefix0 to prefix(n-1).
+func numbered(prefix string, n int, like pipeline.NewItem) []pipeline.NewItem {
+	out := make([]pipeline.NewItem, n)
+	for i := range out {
+		out[i] = like
+		out[i].ID = fmt.Sprintf("%s%d", prefix, i)
+	}
+	return out
+}
+
+// workers runs f in n goroutines and returns their first error.
+func workers(ctx context.Context, n int, f func(ctx context.Context, w int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for w := range n {
+		wg.Go(func() {
+			if err := f(ctx, w); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}

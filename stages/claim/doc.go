@@ -1,0 +1,14 @@
+// Package claim is the first stage of a pipeline: it claims work items from a
+// queue or a one-shot input and is the only one that acknowledges them or gives
+// them back.
+//
+// What comes in: a URL, and the drivers that main was built with. What goes
+// out: a pipeline.Source. The package knows no driver; each is a value of
+// pipeline.QueueDriver in a folder of its own (sqlite, file) and keeps the
+// protocol of spec/claim-protocol.md, which claimtest.Exercise checks.
+//
+//	claim:
+//	  from: sqlite:var/queue.db
+//	  queue: pages
+//	  lease: 30s
+package claim

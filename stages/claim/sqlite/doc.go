@@ -1,0 +1,31 @@
+// Package sqlite is the embedded queue: one file, no server, several processes.
+// It implements spec/claim-protocol.md over modernc.org/sqlite, which is SQLite
+// translated to Go.
+//
+// What comes in: the calls of pipeline.Queue. What goes out: a SQLite file that
+// every SQLite tool can open. It knows nothing of stages and runs.
+//
+// Writes go through one goroutine per opened queue (writer.go). It gathers all
+// callers that wait into one transaction, so that the price of an fsync is
+// shared; each caller still gets its own answer. Reads use connections of
+// their own and see the last commit. Other processes are kept apart by BEGIN
+// IMMEDIATE and a busy timeout.
+//
+// What is durable when: an enqueue, an acknowledgement, a retry and a drop are
+// on disk when the call returns (synchronous=FULL). A claim, a renewal, a
+// release and the reaper's work are only handed to the operating system
+// (synchronous=NORMAL): they survive the death of every process and may be
+// undone by a power cut, which kills the holders of the leases too. The item is
+// then simply ready again. Its fencing token must not be given out twice even
+// so, therefore each opened queue starts its tokens above a number that it
+// made durable first (see store.begin).
+//
+// The clock is the store's: it is read once per transaction, inside the write
+// lock. All processes on one file are on one machine (WAL needs shared memory),
+// so this is one clock.
+//
+// A ready item is claimable when its column hold is 0. The other values say
+// why it is not: 1, it waits for its time; 2, an older item of its key has not
+// ended. The column is kept in step inside each transaction, so that a claim
+// is a walk down a partial index, however many items wait or have ended.
+package sqlite

@@ -1,0 +1,183 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waybill-dev/waybill/pipeline"
+)
+
+// States and holds as the file has them.
+const (
+	stateReady  = 0
+	stateLeased = 1
+	stateDone   = 2
+	stateDead   = 3
+
+	holdNone    = 0
+	holdDelayed = 1
+	holdKey     = 2
+)
+
+// Enqueue adds all items or, with an error, none. An id that the queue has
+// already is an error (code duplicate-id); a known idempotency key is not.
+func (q *Queue) Enqueue(ctx context.Context, items []pipeline.NewItem) ([]pipeline.Enqueued, error) {
+	metas := make([]sql.NullString, len(items))
+	for i := range items {
+		if err := items[i].Validate(); err != nil {
+			return nil, fmt.Errorf("item %d: %w", i+1, err)
+		}
+		if len(items[i].Meta) > 0 {
+			text, err := json.Marshal(items[i].Meta)
+			if err != nil {
+				return nil, fmt.Errorf("item %d: %w", i+1, err)
+			}
+			metas[i] = sql.NullString{String: string(text), Valid: true}
+		}
+	}
+	var out []pipeline.Enqueued
+	err := q.writes.do(ctx, true, func(t *tx) (err error) {
+		out, err = q.enqueue(t, items, metas)
+		return err
+	})
+	if err != nil {
+		return nil, q.fail("enqueue", err)
+	}
+	return out, nil
+}
+
+// enqueue first finds out what every item is, and writes only if none is
+// refused.
+func (q *Queue) enqueue(t *tx, items []pipeline.NewItem, metas []sql.NullString) ([]pipeline.Enqueued, error) {
+	out := make([]pipeline.Enqueued, len(items))
+	ids, idems := map[string]bool{}, map[string]string{}
+	for i := range items {
+		it := &items[i]
+		first, known, err := q.firstOf(t, it.IdempotencyKey, idems)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			out[i] = pipeline.Enqueued{ID: first, Duplicate: true}
+			continue
+		}
+		if out[i].ID, err = q.nameOf(t, it.ID, ids); err != nil {
+			return nil, err
+		}
+		ids[out[i].ID] = true
+		if it.IdempotencyKey != "" {
+			idems[it.IdempotencyKey] = out[i].ID
+		}
+	}
+	keys := keySet{}
+	for i := range items {
+		if out[i].Duplicate {
+			continue
+		}
+		if err := q.insert(t, &items[i], out[i].ID, metas[i]); err != nil {
+			return nil, err
+		}
+		keys.add(items[i].Key)
+	}
+	return out, q.settle(t, keys)
+}
+
+// firstOf returns the item that has this idempotency key.
+func (q *Queue) firstOf(t *tx, idem string, here map[string]string) (id string, known bool, err error) {
+	if idem == "" {
+		return "", false, nil
+	}
+	if id, known = here[idem]; known {
+		return id, true, nil
+	}
+	err = t.query(func(r *sql.Rows) error { known = true; return r.Scan(&id) },
+		`SELECT id FROM items WHERE queue=? AND idem=?`, q.id, idem)
+	return id, known, err
+}
+
+// nameOf returns the id that was asked for, if it is free, or a new one.
+func (q *Queue) nameOf(t *tx, id string, here map[string]bool) (string, error) {
+	if id == "" {
+		return strings.ToLower(rand.Text()), nil
+	}
+	taken := here[id]
+	err := t.query(func(r *sql.Rows) error { taken = true; return nil },
+		`SELECT 1 FROM items WHERE queue=? AND id=?`, q.id, id)
+	if err == nil && taken {
+		err = pipeline.Fail("duplicate-id", "queue %q has an item %q already", q.name, id).
+			WithHint("give an idempotencyKey if a second enqueue should be harmless")
+	}
+	return id, err
+}
+
+func (q *Queue) insert(t *tx, it *pipeline.NewItem, id string, meta sql.NullString) error {
+	hold, notBefore := holdNone, millis(it.NotBefore)
+	switch {
+	case it.Key != "":
+		hold = holdKey // settle decides
+	case notBefore > t.now:
+		hold = holdDelayed
+	}
+	_, err := t.exec(`INSERT INTO items(queue,id,key,idem,hold,priority,max_attempts,enqueued,not_before,deadline,traceparent,tracestate,token)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?,?,(SELECT value FROM meta WHERE name='dropped'))`, q.id, id, nullable(it.Key), nullable(it.IdempotencyKey), hold, it.Priority,
+		it.MaxAttempts, t.now, notBefore, millis(it.Deadline), it.Trace.Parent, it.Trace.State)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO payloads(seq,meta,body) VALUES(last_insert_rowid(),?,?)`, meta, []byte(it.Body))
+	return err
+}
+
+// keySet collects the keys whose items changed in a transaction.
+type keySet map[string]struct{}
+
+func (s keySet) add(key string) {
+	if key != "" {
+		s[key] = struct{}{}
+	}
+}
+
+const (
+	clearKey  = `UPDATE items SET hold=2 WHERE queue=? AND key=? AND state=0 AND hold IN (0,1)`
+	headOfKey = `UPDATE items SET hold=(not_before>?) WHERE seq=(
+			SELECT min(seq) FROM items WHERE queue=? AND key=? AND state=0 AND hold=2)
+		AND NOT EXISTS (SELECT 1 FROM items WHERE queue=? AND key=? AND state=1)`
+)
+
+// settle decides anew which item of each key is claimable: the oldest that is
+// ready, if none is leased. Its order holds even if it is delayed: then its
+// key waits with it.
+func (q *Queue) settle(t *tx, keys keySet) error {
+	for key := range keys {
+		if _, err := t.exec(clearKey, q.id, key); err != nil {
+			return err
+		}
+		if _, err := t.exec(headOfKey, t.now, q.id, key, q.id, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func nullable(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
+
+// millis returns Unix milliseconds, 0 for the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// instant is the inverse of millis.
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,31 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+)
+
+// LimitPages sets how many pages the file may have: a full disk.
+func LimitPages(q *Queue, n int) error {
+	return q.writes.do(context.Background(), true, func(t *tx) error {
+		_, err := q.writes.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count=%d", n))
+		return err
+	})
+}
+
+// MakeReadOnly refuses writes, as a file without the right to write does.
+func MakeReadOnly(q *Queue) error {
+	return q.writes.do(context.Background(), true, func(t *tx) error {
+		_, err := q.writes.conn.ExecContext(context.Background(), "PRAGMA query_only=1")
+		return err
+	})
+}
+
+// HotQueries are the statements that run for each item or each poll.
+func HotQueries() []string {
+	return []string{
+		firstClaimable, oldestClaimable, sweepDelayed, sweepLate, `UPDATE items SET state=2` + onLease, renewLease, findExpired,
+		clearKey, headOfKey,
+		`SELECT id FROM items WHERE queue=? AND idem=?`,
+	}
+}
