@@ -207,6 +207,8 @@ func translate(on func(event)) func(any) {
 			}
 		case *page.EventFrameStartedNavigating:
 			on(evStarted{string(ev.FrameID), ev.URL})
+		case *page.EventFrameRequestedNavigation:
+			on(evStarted{string(ev.FrameID), ev.URL})
 		case *page.EventFrameNavigated:
 			on(evCommitted{string(ev.Frame.ID), string(ev.Frame.LoaderID), ev.Frame.URL + ev.Frame.URLFragment, ev.Frame.ParentID == ""})
 		case *page.EventNavigatedWithinDocument:

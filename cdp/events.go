@@ -41,7 +41,8 @@ type pageEvents struct {
 	url        string
 	loaded     bool
 	navigating bool
-	commits    int
+	commits    int            // documents
+	moves      int            // inside documents
 	status     map[string]int // by loader
 	redirects  []string
 	messages   []Message
@@ -111,6 +112,7 @@ func (p *pageEvents) navigation(ev event) bool {
 			return false
 		}
 		p.url, p.navigating = ev.url, false
+		p.moves++
 	case evLoaded:
 		if ev.frame != p.frame || ev.loader != p.loader {
 			return false
@@ -151,13 +153,14 @@ type pageState struct {
 	loaded        bool
 	navigating    bool
 	commits       int
+	moves         int
 	changed       <-chan struct{}
 }
 
 func (p *pageEvents) state() pageState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return pageState{Page{p.url, p.status[p.loader]}, p.frame, p.loader, p.loaded, p.navigating, p.commits, p.changed}
+	return pageState{Page{p.url, p.status[p.loader]}, p.frame, p.loader, p.loaded, p.navigating, p.commits, p.moves, p.changed}
 }
 
 // statusOf returns the status of the answer that a loader got.

@@ -35,6 +35,23 @@ func (s *Session) CloseTarget(ctx context.Context) error {
 // Targets counts the pages in the session's browser context.
 func (s *Session) Targets(ctx context.Context) (int, error) { return s.tab.pages(ctx) }
 
+// StaleWorld replaces the document under a world, calls into the old one, and
+// reports whether the failure is recognised.
+func (s *Session) StaleWorld(ctx context.Context, url string) (bool, error) {
+	if _, err := s.Has(ctx, []string{"html"}, Present); err != nil {
+		return false, err
+	}
+	old := s.world
+	if _, err := s.Navigate(ctx, url); err != nil {
+		return false, err
+	}
+	_, err := s.tab.callFunction(ctx, on{world: old.id}, "() => 1", true)
+	return stale(err), nil
+}
+
+// Free counts the places for sessions.
+func (p *Pool) Free() int { return len(p.free) }
+
 // Live counts the browsers that a pool runs.
 func (p *Pool) Live() int {
 	p.mu.Lock()

@@ -112,7 +112,7 @@ func TestTimeoutSaysWhatWasWaitedFor(t *testing.T) {
 			return err
 		}},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		err := c.do(ctx)
 		cancel()
 		var timeout *cdp.TimeoutError

@@ -22,7 +22,7 @@ var pages = map[string]string{
 	"/popup": `<!doctype html><script>for (let i = 0; i < 3; i++) open("/next")</script><h1>opener</h1>`,
 	"/tall":  `<!doctype html><body style="margin:0"><div style="height:5000px;background:#f00"></div><div style="height:1000px;background:#00f"></div>`,
 	"/vast":  `<!doctype html><body style="margin:0"><div style="height:60000px;width:1000px"></div>`,
-	"/big":   `<!doctype html><body><script>document.body.textContent = "\u{1F600}a".repeat(600000)</script>`,
+	"/big":   `<!doctype html><body><script type="text/plain" id=d></script><script>d.textContent = "\u{1F600}a".repeat(600000)</script>`,
 	"/noisy": `<!doctype html><script>for (let i = 0; i < 300; i++) console.log("line", i); console.warn("x".repeat(5000)); throw new Error("kaboom")</script>`,
 	"/close": `<!doctype html><h1>x</h1>`,
 }

@@ -39,7 +39,7 @@ func (s *Session) Navigate(ctx context.Context, address string) (Navigation, err
 			return s.refused(address, r)
 		}
 		if r.loader == "" { // only the fragment changed
-			return s.settle(ctx, before)
+			return s.awaitMove(ctx, before)
 		}
 		return s.awaitLoad(ctx, address, r.loader, before.commits)
 	})
@@ -95,10 +95,27 @@ func (s *Session) awaitLoad(ctx context.Context, address, loader string, before 
 	}
 }
 
+// awaitMove waits until the address changed inside the document.
+func (s *Session) awaitMove(ctx context.Context, before pageState) error {
+	for {
+		st := s.events.state()
+		if st.moves > before.moves {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-st.changed:
+		}
+	}
+}
+
 // settle waits for the navigation that an action started, if it started one.
 func (s *Session) settle(ctx context.Context, before pageState) error {
-	// The answer to one more command comes after what the action caused.
-	if _, _, err := s.tab.contentSize(ctx); err != nil && !stale(err) {
+	// A form is submitted in a task of its own; the answer to a command that
+	// waits for two tasks comes after the event that tells of it.
+	const tasks = `() => new Promise((done) => setTimeout(() => setTimeout(done)))`
+	if _, err := s.tab.callFunction(ctx, on{world: s.world.id}, tasks, true); err != nil && !stale(err) {
 		return err
 	}
 	for {

@@ -22,7 +22,7 @@ func open(t *testing.T, path string) (context.Context, *cdp.Session) {
 	t.Helper()
 	url, _ := serve(t)
 	s := cdptest.Acquire(t, cdptest.Pool(t, cdptest.Options(t)))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	if _, err := s.Navigate(ctx, url+path); err != nil {
 		t.Fatal(err)
@@ -210,15 +210,22 @@ func TestHTMLInChunks(t *testing.T) {
 }
 
 func TestScreenshots(t *testing.T) {
-	ctx, s := open(t, "/tall")
+	url, _ := serve(t)
+	options := cdptest.Options(t)
+	options.Page = cdp.PageOptions{Width: 320, Height: 200}
+	s := cdptest.Acquire(t, cdptest.Pool(t, options))
+	ctx := t.Context()
+	if _, err := s.Navigate(ctx, url+"/tall"); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name          string
 		o             cdp.Screenshot
 		width, height int
 	}{
-		{"viewport", cdp.Screenshot{}, 1280, 800},
-		{"whole page, in tiles", cdp.Screenshot{FullPage: true}, 1280, 6000},
-		{"element", cdp.Screenshot{Selectors: []string{"div + div"}}, 1280, 1000},
+		{"viewport", cdp.Screenshot{}, 320, 200},
+		{"whole page, in tiles", cdp.Screenshot{FullPage: true}, 320, 6000},
+		{"element", cdp.Screenshot{Selectors: []string{"div + div"}}, 320, 1000},
 	} {
 		raw, err := s.Screenshot(ctx, c.o)
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"image/draw"
 	"image/jpeg"
 	"image/png"
 	"math"
@@ -103,19 +102,44 @@ func (s *Session) tiles(ctx context.Context, o Screenshot, clip *rect) ([]byte, 
 	if clip == nil || clip.Height <= tileHeight {
 		return s.tab.capture(ctx, o.Format, o.Quality, clip)
 	}
-	whole := image.NewRGBA(image.Rect(0, 0, int(clip.Width), int(clip.Height)))
+	// Tiles have the picture's width, so one under the other is one after the
+	// other in memory.
+	whole := &image.NRGBA{Stride: 4 * int(clip.Width), Rect: image.Rect(0, 0, int(clip.Width), int(clip.Height))}
 	for y := 0.0; y < clip.Height; y += tileHeight {
 		part := rect{clip.X, clip.Y + y, clip.Width, math.Min(tileHeight, clip.Height-y)}
 		raw, err := s.tab.capture(ctx, "png", 0, &part)
 		if err != nil {
 			return nil, err
 		}
-		tile, err := png.Decode(bytes.NewReader(raw))
+		pixels, err := decodeTile(raw, int(part.Width), int(part.Height))
 		if err != nil {
 			return nil, fmt.Errorf("screenshot tile at %v: %w", y, err)
 		}
-		draw.Draw(whole, image.Rect(0, int(y), whole.Rect.Dx(), int(y+part.Height)), tile, tile.Bounds().Min, draw.Src)
+		whole.Pix = append(whole.Pix, pixels...)
 	}
+	return encode(whole, o)
+}
+
+// decodeTile returns the pixels of an opaque PNG of this size. Without
+// transparency the two layouts that Go decodes to are the same.
+func decodeTile(raw []byte, width, height int) ([]byte, error) {
+	img, err := png.Decode(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	if b := img.Bounds(); b.Dx() != width || b.Dy() != height {
+		return nil, fmt.Errorf("it is %dx%d, not %dx%d", b.Dx(), b.Dy(), width, height)
+	}
+	switch img := img.(type) {
+	case *image.RGBA:
+		return img.Pix, nil
+	case *image.NRGBA:
+		return img.Pix, nil
+	}
+	return nil, fmt.Errorf("its pixels are %T", img)
+}
+
+func encode(whole image.Image, o Screenshot) ([]byte, error) {
 	var b bytes.Buffer
 	var err error
 	if o.Format == "jpeg" {

@@ -236,10 +236,10 @@ stages:
 	var err error = problems
 	fmt.Println(errors.As(err, new(pipeline.Problems)))
 	// Output:
-	// capture.yaml:4:44: stages[0].claim.lease: "30" has no unit (write 30s or 30ms) [bad-duration]
+	// capture.yaml:4:46: stages[0].claim.lease: "30" has no unit (write 30s or 30ms) [bad-duration]
 	//     4 |   - claim: { from: "sqlite:queue.db", lease: 30 }
-	//       |                                            ^
-	// capture.yaml:5:5: stages[1].wrok: there is no stage of the kind "wrok" (known: claim, distribute, work, drop) [unknown-stage]
+	//       |                                              ^
+	// capture.yaml:5:5: stages[1].wrok: there is no stage of the kind "wrok" (did you mean work?) [unknown-stage]
 	//     5 |   - wrok: { use: x.wasm }
 	//       |     ^
 	// true

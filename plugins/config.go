@@ -1,7 +1,6 @@
 package plugins
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -123,7 +122,8 @@ func (c Config) json() ([]byte, error) {
 	if c.With == nil {
 		return []byte("{}"), nil
 	}
-	return json.Marshal(c.With)
+	b := pipeline.JSONBody(c.With)
+	return b.Bytes()
 }
 
 // command reads `with` for a WASI command. It allows args and env only.

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/waybill-dev/waybill/pipeline"
 )
 
 // guests is a folder with the compiled test guests: lab.wasm (k1),
@@ -20,7 +23,20 @@ func (g guests) path(name string) string { return filepath.Join(g.dir, name) }
 // built is set by TestMain only.
 var built guests
 
+// envWarm makes the test binary compile the kernels in a folder into the cache
+// there and exit. The tests run themselves so, built without the race detector,
+// which would make the compiler twenty times slower.
+const envWarm = "WAYBILL_TEST_WARM"
+
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(envWarm); dir != "" {
+		built = guests{dir, filepath.Join(dir, "cache")}
+		if err := built.warm(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	dir, err := os.MkdirTemp("", "waybill-guests-*")
 	if err == nil {
 		built = guests{dir, filepath.Join(dir, "cache")}
@@ -40,22 +56,39 @@ func TestMain(m *testing.M) {
 }
 
 func (g guests) build() error {
-	const readable = "../examples/capture/kernels/readable"
 	for _, b := range []struct {
 		source, out string
 		flags       []string
 	}{
 		{"testdata/lab", "lab.wasm", []string{"-buildmode=c-shared"}},
 		{"testdata/command", "command.wasm", nil},
-		{readable, "readable.wasm", []string{"-buildmode=c-shared"}},
+		{"../examples/capture/kernels/readable", "readable.wasm", []string{"-buildmode=c-shared"}},
 	} {
 		args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", g.path(b.out)}, b.flags...)
-		cmd := exec.Command("go", append(args, ".")...)
-		cmd.Dir = b.source
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "GOWORK=off")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", b.source, err, out)
+		if err := run(b.source, []string{"GOOS=wasip1", "GOARCH=wasm"}, append(args, ".")...); err != nil {
+			return err
 		}
+	}
+	return run(".", []string{envWarm + "=" + g.dir}, "test", "-count=1", ".")
+}
+
+func (g guests) warm() error {
+	for _, name := range []string{"lab.wasm", "command.wasm", "readable.wasm"} {
+		r := pipeline.KernelRun{Use: g.path(name), CacheDir: g.cache}
+		if _, err := Run(context.Background(), r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs the go command in a folder.
+func run(dir string, env []string, args ...string) error {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "GOFLAGS=", "GOWORK=off"), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %v in %s: %w\n%s", args, dir, err, out)
 	}
 	return nil
 }

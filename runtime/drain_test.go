@@ -97,6 +97,22 @@ func TestStageThatIgnoresItsContextIsAbandoned(t *testing.T) {
 	})
 }
 
+func TestAbortCutsTheDrainShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, 10)
+		p := plan(4, source(q), stage("a", sleepy(time.Hour)))
+		began := time.Now()
+		s, err := runtime.Run(context.Background(), p, runtime.Options{Log: quiet(), Observer: runtime.Observer{
+			Running: func(r *runtime.Running) { time.AfterFunc(10*time.Second, r.Abort) }}})
+		if !errors.Is(err, runtime.ErrInterrupted) || time.Since(began) != 10*time.Second {
+			t.Errorf("left after %v with %v", time.Since(began), err)
+		}
+		if s.Refunded != 4 || q.count(pipeline.StateReady) != 10 {
+			t.Errorf("stats %+v, %d ready", s, q.count(pipeline.StateReady))
+		}
+	})
+}
+
 func TestLeasesAreRenewedWhileItemsWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 4)

@@ -56,7 +56,10 @@ func (r *Running) Snapshot() Snapshot {
 	return s
 }
 
-// reading is a snapshot for Prometheus.
+// Reading reads the counters for Prometheus (telemetry.Handler).
+func (r *Running) Reading() telemetry.Reading { return r.e.reading(r.e.books) }
+
+// reading asks the queue too, for a second at most.
 func (e *engine) reading(ctx context.Context) telemetry.Reading {
 	c := &e.stats
 	r := telemetry.Reading{Pipeline: e.plan.Name,

@@ -1,6 +1,7 @@
 package spec_test
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"path"
@@ -8,12 +9,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins"
 	"github.com/waybill-dev/waybill/spec"
 	"github.com/waybill-dev/waybill/stages"
-	"github.com/waybill-dev/waybill/stages/execute"
 )
 
 // The vectors in vectors/config are pipeline files. A line
@@ -24,7 +25,7 @@ import (
 // lines must load. PATH is missing for problems of the file as a whole.
 
 func stageSet() *pipeline.Set {
-	return pipeline.NewSet(stages.All()...).With(execute.Def(), plugins.Def())
+	return pipeline.NewSet(stages.All()...).With(plugins.Def())
 }
 
 func wanted(src string) []string {
@@ -74,5 +75,42 @@ func TestConfigVectors(t *testing.T) {
 	}
 	if bad < 45 {
 		t.Errorf("only %d bad files", bad)
+	}
+}
+
+// TestSchemaAcceptsGoodVectors: an editor must not mark what the loader takes.
+func TestSchemaAcceptsGoodVectors(t *testing.T) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(spec.PipelineSchema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("pipeline.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("pipeline.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := fs.Glob(spec.Vectors, "vectors/config/good-*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(len(files), err)
+	}
+	for _, file := range files {
+		src, err := spec.Vectors.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, problems := pipeline.Load(file, src, stageSet())
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(plan.Source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(instance); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
 }

@@ -1,5 +1,4 @@
-// Waybill runs pipelines that can prove what they did. A binary with other
-// stages is a copy of this file.
+// Waybill runs pipelines that can prove what they did. A binary with other stages is a copy of this file.
 package main
 
 import (
@@ -10,10 +9,12 @@ import (
 	"github.com/waybill-dev/waybill/stages"
 )
 
-func main() {
-	os.Exit(cli.Main(cli.Parts{
+func main() { os.Exit(cli.Main(parts())) }
+
+func parts() cli.Parts {
+	return cli.Parts{
 		Defs:   append(stages.All(), plugins.Def()),
 		Queues: stages.Queues(), Objects: stages.Stores(),
 		Verify: stages.Verifier(), KernelRun: plugins.Run, Probes: stages.Probes(),
-	}))
+	}
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/waybill-dev/waybill/runtime/cli"
 )
 
 const vectors = "../../spec/vectors/config"
@@ -18,7 +21,8 @@ func TestVectors(t *testing.T) {
 	if err != nil || len(files) < 40 {
 		t.Fatalf("%d vectors, %v; want at least 40", len(files), err)
 	}
-	w := workspace{t, t.TempDir()}
+	t.Setenv("WAYBILL_CACHE", t.TempDir())
+	t.Setenv("WAYBILL_RUNTIME_DIR", t.TempDir())
 	bad := 0
 	for _, file := range files {
 		path, err := filepath.Abs(file)
@@ -27,7 +31,7 @@ func TestVectors(t *testing.T) {
 		}
 		if wants := wantsOf(t, path); len(wants) > 0 {
 			bad++
-			w.sameText(path, wants)
+			sameText(t, path, wants)
 		}
 	}
 	if bad < 40 {
@@ -48,19 +52,28 @@ func wantsOf(t *testing.T, path string) (out []string) {
 	return out
 }
 
-func (w workspace) sameText(path string, wants []string) {
-	w.t.Helper()
-	text, code := w.waybill("check", path)
+// inProcess runs a command line here: two hundred processes would cost more
+// than all other tests.
+func inProcess(t *testing.T, args ...string) (output string, code int) {
+	t.Helper()
+	var out bytes.Buffer
+	code = cli.Run(t.Context(), parts(), args, strings.NewReader(""), &out, &out)
+	return out.String(), code
+}
+
+func sameText(t *testing.T, path string, wants []string) {
+	t.Helper()
+	text, code := inProcess(t, "check", path)
 	if code != 2 {
-		w.t.Errorf("check %s: exit %d: %s", filepath.Base(path), code, text)
+		t.Errorf("check %s: exit %d: %s", filepath.Base(path), code, text)
 	}
 	for _, want := range wants {
 		at, code, _ := strings.Cut(want, " ")
 		if !strings.Contains(text, path+":"+at+": ") || !strings.Contains(text, "["+code+"]") {
-			w.t.Errorf("check %s does not name %s: %s", filepath.Base(path), want, text)
+			t.Errorf("check %s does not name %s: %s", filepath.Base(path), want, text)
 		}
 	}
-	if again, code := w.waybill("run", path, "--until-empty"); code != 2 || again != text {
-		w.t.Errorf("run %s: exit %d and another text than check:\n%s\n%s", filepath.Base(path), code, again, text)
+	if again, code := inProcess(t, "run", path, "--until-empty"); code != 2 || again != text {
+		t.Errorf("run %s: exit %d and another text than check:\n%s\n%s", filepath.Base(path), code, again, text)
 	}
 }

@@ -142,7 +142,7 @@ func TestNothingRegistersItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, d := range f.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" && !guest(path) {
 				t.Errorf("%s: init(); make it a value that main lists", path)
 			}
 		}
@@ -238,3 +238,7 @@ func TestNoMachineInTheTree(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// guest reports whether a file belongs to a kernel. A reactor's main never runs,
+// so its init is where it says what it serves.
+func guest(path string) bool { return strings.Contains(path, "/kernels/") }

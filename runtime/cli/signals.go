@@ -27,6 +27,7 @@ func stopSignals(ctx context.Context) (drain, hard context.Context, release func
 				return
 			}
 		}
+		signal.Stop(signals) // a third one ends the process as usual
 	}()
 	return drain, hard, func() {
 		signal.Stop(signals)

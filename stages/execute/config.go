@@ -42,7 +42,9 @@ type BrowserConfig struct {
 
 // Viewport is the size of a page in CSS pixels.
 type Viewport struct {
-	Width  int `yaml:"width" min:"1" max:"10000"`
+	// Width in CSS pixels.
+	Width int `yaml:"width" min:"1" max:"10000"`
+	// Height in CSS pixels.
 	Height int `yaml:"height" min:"1" max:"10000"`
 }
 

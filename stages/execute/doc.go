@@ -8,12 +8,12 @@
 // page's status and address in its meta, and the browser's build among its
 // dependencies.
 //
-//   - execute:
-//     steps:
-//   - navigate: ${{ item.body.url }}
-//   - waitForElement: main
-//   - extract: { title: { css: h1 } }
-//   - screenshot: { as: page.png }
+//	execute:
+//	  steps:
+//	    - navigate: ${{ item.body.url }}
+//	    - waitForElement: main
+//	    - extract: { title: { css: h1 } }
+//	    - screenshot: { as: page.png }
 //
 // Each item gets a session of its own: cookies and storage begin empty and are
 // gone afterwards. Every step has a deadline. A step that fails fails the item

@@ -138,13 +138,12 @@ type script string
 
 // UnmarshalNode reads the script.
 func (s *script) UnmarshalNode(n *pipeline.Node) {
-	var text string
-	if !n.Decode(&text) {
-		return
-	}
-	if i := strings.Index(text, "${{"); i >= 0 {
+	if i := strings.Index(n.Raw(), "${{"); i >= 0 && n.Kind() == pipeline.KindScalar {
 		n.ProblemAt(i, "expression-in-script", "make the script a function and pass the value in args", "an item's data must not become code")
 		return
 	}
-	*s = script(text)
+	var text string
+	if n.Decode(&text) {
+		*s = script(text)
+	}
 }

@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite spec/vectors/receipt")
 
 const vectorsDir = "../../spec/vectors/receipt"
 
-// makeVectors witnesses five items in two batches with a fixed key at a fixed time,
+// makeVectors witnesses five items in three batches with a fixed key at a fixed time,
 // and spoils copies of a receipt. The seed of the key is public: it signs nothing
 // but these vectors.
 func makeVectors(t *testing.T, dir string) {

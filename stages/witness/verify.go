@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/internal/cas"
+	"github.com/waybill-dev/waybill/stages/internal/durable"
 	"github.com/waybill-dev/waybill/stages/witness/internal/translog"
 )
 
@@ -177,15 +179,26 @@ func (v *verification) missingReceipts(dir string, files []string) {
 	for _, f := range files {
 		have[f] = true
 	}
+	settled := false
 	for _, path := range v.log.latestPaths() {
 		file := filepath.Join(dir, filepath.FromSlash(path))
-		if !have[file] {
+		if !have[file] && !settled {
+			// A writer that is at work may be about to write it.
+			durable.Settle(filepath.Join(dir, filepath.FromSlash(translog.LockFile)))
+			settled = true
+		}
+		if !have[file] && !exists(file) {
 			entry := v.log.latest[path]
 			verdict := broken(file, linkProof, entry.index, "the log has entry %d for this item, but there is no receipt", entry.index)
 			verdict.Item = entry.item
 			v.yield(verdict)
 		}
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func fail(verdict *pipeline.Verdict, link, format string, args ...any) {

@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -17,6 +18,7 @@ import (
 type logFacts struct {
 	dir  string
 	view *translog.View
+	kept *cas.Layout // nil if the log has no objects
 	// objects is the state of every object that the log keeps.
 	objects map[pipeline.Digest]pipeline.ObjectCheck
 	// paths are the receipt files that entries belong to, by index.
@@ -79,6 +81,7 @@ func (f *logFacts) readObjects(v *verification) error {
 		f.faults = append(f.faults, translog.Fault{Link: linkStatement, Index: -1, Detail: err.Error()})
 		return nil
 	}
+	f.kept = l
 	return l.List(v.ctx, func(o pipeline.ObjectInfo) bool {
 		checks, err := l.Check(v.ctx, o.Digest)
 		if err != nil {
@@ -112,16 +115,23 @@ func (f *logFacts) visit(index int64, entry []byte) {
 
 // checkKept notes a fault if an object that the log keeps is not intact.
 func (f *logFacts) checkKept(index int64, link, name string, d pipeline.Digest) {
-	if problem := f.kept(d); problem != "" {
+	if problem := f.problemWith(d); problem != "" {
 		f.faults = append(f.faults, translog.Fault{Link: link, Index: index, Detail: fmt.Sprintf("entry %d: %s %s is %s", index, name, d, problem)})
 	}
 }
 
-// kept says what is wrong with an object that the log keeps, or nothing.
-func (f *logFacts) kept(d pipeline.Digest) string {
+// problemWith says what is wrong with an object that the log keeps, or nothing. One
+// that was not there when we looked may have been written since.
+func (f *logFacts) problemWith(d pipeline.Digest) string {
 	c, ok := f.objects[d]
+	if !ok && f.kept != nil {
+		if checks, err := f.kept.Check(context.Background(), d); err == nil {
+			c, ok = checks[0], checks[0].State != cas.StateMissing
+			f.objects[d] = c
+		}
+	}
 	switch {
-	case !ok:
+	case !ok || c.State == cas.StateMissing:
 		return "missing in " + filepath.Join(f.dir, objectsDir)
 	case c.State != cas.StateOK:
 		return strings.TrimSpace(c.State + " in " + c.Place)

@@ -66,7 +66,7 @@ func (s *Stage) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.receipts = receipts{dir: dir, writer: durable.Writer{Temp: filepath.Join(dir, ".state"), Step: s.step}}
+	s.receipts = receipts{dir: dir, writer: durable.Writer{Temp: filepath.Join(dir, translog.StateDir), Step: s.step}}
 	if err := s.receipts.restore(s.log); err != nil {
 		return fmt.Errorf("log %s: %w", dir, err)
 	}

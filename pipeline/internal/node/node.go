@@ -173,8 +173,12 @@ func (n *Node) ProblemAt(offset int, code, hint, format string, args ...any) {
 }
 
 // Clean reports whether neither the node nor anything inside it has a problem
-// so far.
+// so far. In a file with very many problems it is false everywhere, rather than
+// slow.
 func (n *Node) Clean() bool {
+	if len(n.doc.problems) > 1000 {
+		return false
+	}
 	path := n.Path()
 	for i := range n.doc.problems {
 		rest, below := strings.CutPrefix(n.doc.problems[i].Path, path)

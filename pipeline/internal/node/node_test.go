@@ -274,6 +274,21 @@ func TestProblemRendering(t *testing.T) {
 	}
 }
 
+// TestLongLines: a file that is one long line has problems without excerpts
+// and without exact places inside scalars, rather than costing the square of
+// its length.
+func TestLongLines(t *testing.T) {
+	src := "{ text: \"" + strings.Repeat("x", maxLine) + "${{ a }}\", no: 1 }"
+	_, d := decode(t, src)
+	ps := d.Problems()
+	if got, want := strings.Join(codes(ps), " "), fmt.Sprintf("1:9 wrong-type 1:%d unknown-key", strings.Index(src, "no:")+1); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if strings.Contains(ps.Error(), "^") {
+		t.Error("a long line is shown")
+	}
+}
+
 func TestNearest(t *testing.T) {
 	known := []string{"concurrency", "retry", "when", "as"}
 	for in, want := range map[string]string{"concurency": "concurrency", "wehn": "when", "timeout": "", "": "", "retyr": "retry", "at": "as"} {

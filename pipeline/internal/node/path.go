@@ -81,7 +81,7 @@ func (n *Node) child(name string, index int) *Node {
 func (n *Node) At(offset int) (Pos, bool) {
 	p := n.Pos()
 	raw := n.yaml.Value
-	if n.yaml.Kind != yaml.ScalarNode || offset < 0 || offset > len(raw) || p.Line > len(n.doc.lines) {
+	if n.yaml.Kind != yaml.ScalarNode || offset < 0 || offset > len(raw) || p.Line > len(n.doc.lines) || len(n.doc.lines[p.Line-1]) > maxLine {
 		return p, false
 	}
 	if n.yaml.Style&yaml.LiteralStyle != 0 {
@@ -103,6 +103,9 @@ func (n *Node) At(offset int) (Pos, bool) {
 // as they are, behind their indentation.
 func (n *Node) literalAt(offset int) (Pos, bool) {
 	p, raw := n.Pos(), n.yaml.Value
+	if len(raw) > maxLine {
+		return p, false
+	}
 	head := raw[:offset]
 	start := strings.LastIndexByte(head, '\n') + 1
 	text, _, _ := strings.Cut(raw[start:], "\n")

@@ -48,17 +48,23 @@ func (p Problem) Error() string {
 	return b.String()
 }
 
-// excerptWidth is how many characters of a source line are shown at most.
-const excerptWidth = 100
+const (
+	// excerptWidth is how many characters of a source line are shown at most.
+	excerptWidth = 100
+	// maxLine is the longest line, in bytes, that places are counted in. Files
+	// that people read have none longer; in others every problem would cost as
+	// much as the line is long.
+	maxLine = 16 << 10
+)
 
 // Excerpt renders the source line with a caret under the column, or "" if the
 // line is not known. Tabs keep the caret in place; characters that a terminal
 // would obey are replaced.
 func (p Problem) Excerpt() string {
-	line := []rune(p.Source)
-	if strings.TrimSpace(p.Source) == "" || p.Col < 1 {
+	if len(p.Source) > maxLine || strings.TrimSpace(p.Source) == "" || p.Col < 1 {
 		return ""
 	}
+	line := []rune(p.Source)
 	at := min(p.Col-1, len(line))
 	from := max(0, at-excerptWidth*3/4)
 	to := min(len(line), from+excerptWidth)

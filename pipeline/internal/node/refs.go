@@ -221,11 +221,13 @@ func split(text string) (segments []Segment, resolvable bool) {
 		if literal.Len() == 0 {
 			start = i
 		}
-		if _, _, size, _ := special(text[i+1:]); size > 0 && text[i] == '$' {
-			literal.WriteString(text[i+1 : i+1+size])
-			resolvable = true
-			i += 1 + size
-			continue
+		if strings.HasPrefix(text[i:], "$${") {
+			if _, _, size, _ := special(text[i+1:]); size > 0 {
+				literal.WriteString(text[i+1 : i+1+size])
+				resolvable = true
+				i += 1 + size
+				continue
+			}
 		}
 		literal.WriteByte(text[i])
 		i++

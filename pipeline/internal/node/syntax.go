@@ -57,11 +57,17 @@ func locateSyntax(src []byte, err error) (line, col int, message, hint string) {
 	return line, col, message, ""
 }
 
+// searchBudget is how many bytes the search for a syntax error may parse: the
+// exact place in any file that a person wrote, the line in one of a megabyte.
+const searchBudget = 4 << 20
+
 // transition returns the offset of the character that makes src fail with
 // message. Whole lines are tried first, so that the ends of earlier quotes and
 // brackets do not mislead the search.
 func transition(src []byte, message string) int {
+	budget := searchBudget
 	fails := func(n int) bool {
+		budget -= n
 		_, err := parseYAML(src[:n])
 		return err != nil && yamlPrefix.ReplaceAllString(err.Error(), "") == message
 	}
@@ -72,7 +78,7 @@ func transition(src []byte, message string) int {
 		}
 	}
 	lo, hi := 0, len(ends)-1
-	for hi-lo > 1 {
+	for hi-lo > 1 && budget > 0 {
 		if mid := (lo + hi) / 2; fails(ends[mid]) {
 			hi = mid
 		} else {
@@ -80,7 +86,7 @@ func transition(src []byte, message string) int {
 		}
 	}
 	from, to := ends[lo], ends[hi]
-	for to-from > 1 {
+	for to-from > 1 && budget > 0 {
 		mid := (from + to) / 2
 		for mid > from+1 && !utf8.RuneStart(src[mid]) {
 			mid--
@@ -94,12 +100,16 @@ func transition(src []byte, message string) int {
 			from = mid
 		}
 	}
-	// A token shows itself only at its second character or at the space behind
-	// a colon: step back to something that can be seen.
-	for from > ends[lo] && (src[from] == ' ' || src[from] == '\n' || src[from] == '\r') {
-		from--
+	return visible(src, ends[lo], from)
+}
+
+// visible steps back to a character that can be seen: a token shows itself only
+// at its second character, or at the space behind a colon.
+func visible(src []byte, start, at int) int {
+	for at > start && (src[at] == ' ' || src[at] == '\n' || src[at] == '\r') {
+		at--
 	}
-	return from
+	return at
 }
 
 func lineCol(src []byte, at int) (line, col int) {

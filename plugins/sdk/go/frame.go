@@ -3,7 +3,7 @@ package kernel
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"strconv"
 )
 
 // The frames of spec/kernel-abi.md, from the guest's side.
@@ -22,7 +22,15 @@ const (
 	opErr   = 3
 )
 
+// errFrame is what every frameError is.
 var errFrame = errors.New("bad input frame")
+
+// frameError says what is wrong with the frame. The SDK does without fmt, which
+// would be a third of a small kernel.
+type frameError string
+
+func (e frameError) Error() string { return errFrame.Error() + ": " + string(e) }
+func (e frameError) Unwrap() error { return errFrame }
 
 // input is one record of the input frame; the slices point into it.
 type input struct {
@@ -36,15 +44,15 @@ func count(frame []byte) (int, error) {
 	le := binary.LittleEndian
 	switch {
 	case len(frame) < headerSize:
-		return 0, fmt.Errorf("%w: %d bytes", errFrame, len(frame))
+		return 0, frameError(strconv.Itoa(len(frame)) + " bytes")
 	case le.Uint32(frame) != magic:
-		return 0, fmt.Errorf("%w: magic 0x%08x", errFrame, le.Uint32(frame))
+		return 0, frameError("magic 0x" + strconv.FormatUint(uint64(le.Uint32(frame)), 16))
 	case le.Uint32(frame[4:]) != 0:
-		return 0, fmt.Errorf("%w: unknown flags", errFrame)
+		return 0, frameError("unknown flags")
 	case uint64(le.Uint32(frame[12:])) != uint64(len(frame)):
-		return 0, fmt.Errorf("%w: total is not its length", errFrame)
+		return 0, frameError("total is not its length")
 	case headerSize+recordSize*uint64(le.Uint32(frame[8:])) > uint64(len(frame)):
-		return 0, fmt.Errorf("%w: the records do not fit", errFrame)
+		return 0, frameError("the records do not fit")
 	}
 	return int(le.Uint32(frame[8:])), nil
 }
@@ -56,7 +64,7 @@ func record(frame []byte, i int) (in input, err error) {
 	part := func(at int) []byte {
 		off, n := uint64(le.Uint32(d[at:])), uint64(le.Uint32(d[at+4:]))
 		if off+n > uint64(len(frame)) {
-			err = fmt.Errorf("%w: record %d leaves it", errFrame, i)
+			err = frameError("record " + strconv.Itoa(i) + " leaves it")
 			return nil
 		}
 		return frame[off : off+n : off+n]

@@ -1,6 +1,6 @@
 package kernel
 
-import "fmt"
+import "errors"
 
 // module is the one kernel of this WebAssembly module. It is a global because a
 // module's exports are.
@@ -34,7 +34,7 @@ func configure(config []byte) int64 {
 	}
 	h, err := module.factory(config)
 	if err == nil && h == nil {
-		err = fmt.Errorf("the factory made no handler")
+		err = errors.New("the factory made no handler")
 	}
 	if err != nil {
 		hostFail(codeConfig, err.Error())

@@ -2,9 +2,9 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,7 +16,7 @@ func main() {
 	}
 	switch string(in) {
 	case "fail":
-		fmt.Fprintln(os.Stderr, "cannot go on")
+		println("cannot go on")
 		os.Exit(3)
 	case "flood":
 		for {
@@ -25,5 +25,6 @@ func main() {
 			}
 		}
 	}
-	fmt.Printf("args=%s env=%s now=%d in=%s", strings.Join(os.Args, ","), strings.Join(os.Environ(), ","), time.Now().UnixNano(), in)
+	os.Stdout.WriteString("args=" + strings.Join(os.Args, ",") + " env=" + strings.Join(os.Environ(), ",") +
+		" now=" + strconv.FormatInt(time.Now().UnixNano(), 10) + " in=" + string(in))
 }

@@ -175,6 +175,7 @@ func TestRingModel(t *testing.T) {
 				defer cancel(nil)
 			}
 			time.Sleep(time.Second)
+			synctest.Wait()
 			for seq := range n {
 				if kinds[seq] != 1 && kinds[seq] != 2 {
 					want = append(want, seq)
@@ -268,8 +269,32 @@ func TestFlightLeavesABatchThatHasNotStarted(t *testing.T) {
 			t.Errorf("the flight left with %v", left)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if stayed != nil || !slices.Equal(sizes, []int{1}) {
 			t.Errorf("error %v, batches %v", stayed, sizes)
+		}
+	})
+}
+
+// TestPermitServedWhileGivingUp hands the permit to a waiter in the very moment
+// that it gives up: whichever way that goes, the permit is not lost.
+func TestPermitServedWhileGivingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 200 {
+			p := sched.NewPermit(1)
+			p.TryAcquire()
+			ctx, cancel := context.WithCancel(context.Background())
+			got := make(chan error, 1)
+			go func() { got <- p.Acquire(ctx, 0) }()
+			synctest.Wait()
+			cancel() // the waiter is told first, but is still in the queue
+			p.Release()
+			if <-got == nil {
+				p.Release()
+			}
+			if !p.TryAcquire() {
+				t.Fatal("the permit is lost")
+			}
 		}
 	})
 }

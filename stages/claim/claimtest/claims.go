@@ -101,32 +101,10 @@ func idempotency(b *bench) {
 	b.wantStats(pipeline.QueueStats{Ready: 1, Done: 1, Enqueued: 2})
 }
 
-// atomicClaims lets 16 workers race for every item while somebody counts.
+// atomicClaims lets 16 workers race for every item and count in between.
 func atomicClaims(b *bench) {
-	const n = 320
+	const n = 200
 	b.enqueue(numbered("i", n, pipeline.NewItem{})...)
-	done, stopped := make(chan struct{}), make(chan error, 1)
-	go func() {
-		for {
-			s, err := b.q.Stats(context.Background())
-			if err == nil {
-				err = adds(s)
-			}
-			if err == nil && s.Enqueued != n {
-				err = fmt.Errorf("%d items enqueued, counted %+v", n, s)
-			}
-			select {
-			case <-done:
-				stopped <- err
-				return
-			default:
-				if err != nil {
-					stopped <- err
-					return
-				}
-			}
-		}
-	}()
 	var mu sync.Mutex
 	seen := map[string]int{}
 	other := b.open(pipeline.QueueOptions{Owner: "other"})
@@ -135,6 +113,16 @@ func atomicClaims(b *bench) {
 		for {
 			items, err := q.Claim(ctx, 1+w%3)
 			if err != nil || len(items) == 0 {
+				return err
+			}
+			s, err := q.Stats(ctx)
+			if err == nil {
+				err = adds(s)
+			}
+			if err == nil && s.Enqueued != n {
+				err = fmt.Errorf("%d items enqueued, counted %+v", n, s)
+			}
+			if err != nil {
 				return err
 			}
 			for _, it := range items {
@@ -147,8 +135,7 @@ func atomicClaims(b *bench) {
 			}
 		}
 	})
-	close(done)
-	if err := errors.Join(err, <-stopped); err != nil {
+	if err != nil {
 		b.Fatal(err)
 	}
 	for id, times := range seen {

@@ -3,6 +3,7 @@ package claimtest
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,6 +23,10 @@ const victimEnv = "WAYBILL_CLAIMTEST_VICTIM"
 func Main(m *testing.M, reopen func(location string, o pipeline.QueueOptions) (pipeline.Queue, error)) int {
 	location := os.Getenv(victimEnv)
 	if location == "" {
+		// A check writes to a disk some hundred times; -rapid.checks=1000 says more.
+		if err := flag.Set("rapid.checks", "12"); err != nil {
+			panic(err)
+		}
 		return m.Run()
 	}
 	q, err := reopen(location, pipeline.QueueOptions{Create: true, Lease: Lease, Owner: "victim"})
@@ -67,8 +72,8 @@ func crash(b *bench) {
 		b.Skip("the store lives in memory only")
 	}
 	enqueued, acked := map[string]bool{}, map[string]bool{}
-	for round := range 5 {
-		kill(b, 40+round*37, func(word, id string) {
+	for round := range 4 {
+		kill(b, 40+round*29, func(word, id string) {
 			switch word {
 			case "enqueued":
 				enqueued[id] = true
@@ -77,9 +82,10 @@ func crash(b *bench) {
 			}
 		})
 		b.stats()
+		stands := b.all()
 		for id := range enqueued {
-			if e := b.show(id); acked[id] && e.State != pipeline.StateDone {
-				b.Fatalf("round %d: %s was acknowledged and is %s", round, id, e.State)
+			if e, ok := stands[id]; !ok || acked[id] && e.State != pipeline.StateDone {
+				b.Fatalf("round %d: %s (acknowledged: %v) is there: %v, in state %q", round, id, acked[id], ok, e.State)
 			}
 		}
 		b.advance(24 * time.Hour) // beyond all leases of the dead

@@ -124,13 +124,13 @@ func refund(b *bench) {
 
 func boundedHistory(b *bench) {
 	b.enqueue(pipeline.NewItem{ID: "a"})
-	for range 150 {
+	for range 110 {
 		b.nack(b.one(), pipeline.Release{Refund: true, Cause: pipeline.Fail("breaker-open", "the breaker is open")})
 	}
 	b.nack(b.one(), pipeline.Release{Cause: pipeline.Again("last", "the last")})
 	h := b.show("a").History
 	if len(h) > 100 || len(h) < 10 || h[len(h)-1].Code != "last" {
-		b.Errorf("151 events: %d are kept, the last is %+v; want 10 to 100 with the latest", len(h), h[len(h)-1])
+		b.Errorf("111 events: %d are kept, the last is %+v; want 10 to 100 with the latest", len(h), h[len(h)-1])
 	}
 }
 

@@ -174,6 +174,20 @@ func (b *bench) show(id string) pipeline.Entry {
 	return e
 }
 
+// all lists every entry of the queue by its id.
+func (b *bench) all() map[string]pipeline.Entry {
+	b.Helper()
+	entries, err := b.q.List(b.Context(), pipeline.Filter{Limit: 1 << 20})
+	if err != nil {
+		b.Fatalf("list: %v", err)
+	}
+	out := make(map[string]pipeline.Entry, len(entries))
+	for _, e := range entries {
+		out[e.ID] = e
+	}
+	return out
+}
+
 func (b *bench) state(id string, want pipeline.ItemState) pipeline.Entry {
 	b.Helper()
 	e := b.show(id)

@@ -43,7 +43,7 @@ func keyOrder(b *bench) {
 
 // keysUnderLoad lets 8 workers race for 5 keys.
 func keysUnderLoad(b *bench) {
-	const keys, each = 5, 24
+	const keys, each = 5, 12
 	for i := range each {
 		for k := range keys {
 			b.enqueue(pipeline.NewItem{ID: fmt.Sprintf("%d-%02d", k, i), Key: fmt.Sprint(k), Priority: (i * 7) % 10})

@@ -254,6 +254,12 @@ func (m *machine) drop(t *rapid.T) {
 
 // check compares everything that can be seen.
 func (m *machine) check(t *rapid.T) {
+	entries, err := m.q.List(m.b.Context(), pipeline.Filter{Limit: 1 << 20})
+	m.must(t, err)
+	stands := make(map[string]pipeline.Entry, len(entries))
+	for _, e := range entries {
+		stands[e.ID] = e
+	}
 	var want pipeline.QueueStats
 	for _, e := range m.items {
 		want.Enqueued++
@@ -270,13 +276,13 @@ func (m *machine) check(t *rapid.T) {
 		case pipeline.StateDead:
 			want.Dead++
 		}
-		if got := m.show(t, e); got.State != e.state || got.Attempts != e.attempts {
+		if got := stands[e.id]; got.State != e.state || got.Attempts != e.attempts {
 			t.Fatalf("%s is %s after %d attempts, want %s after %d", e.id, got.State, got.Attempts, e.state, e.attempts)
 		}
 	}
 	got, err := m.q.Stats(m.b.Context())
 	m.must(t, err)
-	if got != want {
+	if got != want || len(entries) != len(m.items) {
 		t.Fatalf("stats %+v, want %+v", got, want)
 	}
 	n, _, err := m.q.Pending(m.b.Context())

@@ -85,8 +85,8 @@ func TestOpenRefuses(t *testing.T) {
 func TestCorruptFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "q.db")
 	q := mustOpen(t, path, pipeline.QueueOptions{Create: true})
-	for range 20 {
-		if _, err := q.Enqueue(t.Context(), make([]pipeline.NewItem, 50)); err != nil {
+	for range 4 {
+		if _, err := q.Enqueue(t.Context(), make([]pipeline.NewItem, 100)); err != nil {
 			t.Fatal(err)
 		}
 	}

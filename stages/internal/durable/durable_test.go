@@ -3,6 +3,7 @@ package durable
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,11 +12,14 @@ import (
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	var steps []string
-	w := &Writer{Temp: filepath.Join(dir, "tmp"), Step: func(s string) { steps = append(steps, s) }}
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "x/y/b")
+	w := &Writer{Temp: filepath.Join(dir, "tmp"), Step: func(s string) {
+		seen, _ := os.ReadFile(a) // what others see under the final name
+		steps = append(steps, s+" "+string(seen))
+	}}
 	if err := MkdirAll(w.Temp, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "x/y/b")
 	for _, content := range []string{"old", "new"} {
 		if err := w.Write(File{Path: a, Data: []byte(content)}, File{Path: b, Data: nil, Perm: 0o600}); err != nil {
 			t.Fatal(err)
@@ -30,8 +34,30 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%s: %v, %v; want mode %v", path, info, err, want)
 		}
 	}
-	if diff := cmp.Diff([]string{"temporary", "flushed", "renamed", "temporary", "flushed", "renamed"}, steps); diff != "" {
+	if diff := cmp.Diff([]string{"temporary ", "flushed ", "renamed old", "temporary old", "flushed old", "renamed new"}, steps); diff != "" {
 		t.Error(diff)
+	}
+	wantEmpty(t, w.Temp)
+}
+
+// A batch that is large enough to be flushed as a whole is written like any other.
+func TestWriteTogether(t *testing.T) {
+	dir := t.TempDir()
+	w := &Writer{Temp: filepath.Join(dir, "tmp")}
+	if err := MkdirAll(w.Temp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	files := make([]File, 2*together)
+	for i := range files {
+		files[i] = File{Path: filepath.Join(dir, "out", strconv.Itoa(i)), Data: []byte(strconv.Itoa(i))}
+	}
+	if err := w.Write(files...); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if got, err := os.ReadFile(f.Path); err != nil || string(got) != string(f.Data) {
+			t.Errorf("%s holds %q, %v", f.Path, got, err)
+		}
 	}
 	wantEmpty(t, w.Temp)
 }

@@ -51,6 +51,18 @@ func (l *Lock) flock(how int) error {
 	}
 }
 
+// Settle waits until nobody holds the lock at path alone. Where there is no such
+// file, or it cannot be opened, there is nobody to wait for.
+func Settle(path string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	l := &Lock{f}
+	_ = l.RLock()
+	_ = l.Close()
+}
+
 // Sweep removes temporary files that crashed processes left in dir.
 func Sweep(dir string) error {
 	left, err := filepath.Glob(filepath.Join(dir, "*.tmp"))

@@ -15,7 +15,7 @@ const (
 	syncers = 8
 	// together is the size from which on a batch is flushed by one syncfs. Below
 	// it, fsync waits only for what the batch itself wrote.
-	together = 100000
+	together = 24
 )
 
 // File is one file of a batch.

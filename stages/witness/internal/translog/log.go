@@ -19,7 +19,8 @@ import (
 const (
 	CheckpointFile = "checkpoint"
 	VKeyFile       = "witness.vkey"
-	stateDir       = ".state"
+	StateDir       = ".state"
+	LockFile       = StateDir + "/lock"
 )
 
 // Options says where a log is and who signs for it.
@@ -66,11 +67,11 @@ func (l *Log) open() (err error) {
 	if l.key, err = LoadKey(l.opts.Key); err != nil {
 		return err
 	}
-	l.writer.Temp = filepath.Join(l.opts.Dir, stateDir)
+	l.writer.Temp = filepath.Join(l.opts.Dir, StateDir)
 	if err := durable.MkdirAll(l.writer.Temp, 0o755); err != nil {
 		return fmt.Errorf("cannot write there: %w", err)
 	}
-	if l.lock, err = durable.OpenLock(filepath.Join(l.writer.Temp, "lock")); err != nil {
+	if l.lock, err = durable.OpenLock(l.path(LockFile)); err != nil {
 		return fmt.Errorf("cannot write there: %w", err)
 	}
 	return l.locked(func() error {

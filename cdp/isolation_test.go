@@ -1,0 +1,121 @@
+package cdp_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/waybill-dev/waybill/cdp"
+	"github.com/waybill-dev/waybill/cdp/cdptest"
+)
+
+func TestSessionsShareNothing(t *testing.T) {
+	url, _ := serve(t)
+	o := cdptest.Options(t)
+	o.Sessions = 2
+	p := cdptest.Pool(t, o)
+	a, b := cdptest.Acquire(t, p), cdptest.Acquire(t, p)
+	if a.PID() != b.PID() {
+		t.Fatal("the sessions do not share a browser, so this proves nothing")
+	}
+	read := func(s *cdp.Session) string {
+		t.Helper()
+		if _, err := s.Navigate(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Evaluate(t.Context(), "document.cookie + '|' + localStorage.getItem('k')", nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(got)
+	}
+	read(a)
+	if _, err := a.Evaluate(t.Context(), "document.cookie = 'c=1'; localStorage.setItem('k', 'v')", nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(a); got != `"c=1|v"` {
+		t.Errorf("the session itself sees %s", got)
+	}
+	if got := read(b); got != `"|null"` {
+		t.Errorf("its neighbour sees %s", got)
+	}
+	a.Close()
+	if got := read(cdptest.Acquire(t, p)); got != `"|null"` {
+		t.Errorf("the next session sees %s", got)
+	}
+}
+
+func TestAcquireWaitsAndCanBeCancelled(t *testing.T) {
+	p := cdptest.Pool(t, cdptest.Options(t))
+	s := cdptest.Acquire(t, p)
+	ctx, cancel := context.WithCancel(t.Context())
+	got := make(chan error, 1)
+	go func() {
+		_, err := p.Acquire(ctx, "")
+		got <- err
+	}()
+	cancel()
+	if err := <-got; !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled wait: %v", err)
+	}
+	s.Close()
+	s.Close() // frees its place once
+	cdptest.Acquire(t, p)
+	if free := p.Free(); free != 0 {
+		t.Errorf("%d places are free", free)
+	}
+}
+
+func TestBrowsersAreSmallAndStartedWhenNeeded(t *testing.T) {
+	o := cdptest.Options(t)
+	o.Sessions, o.PerBrowser = 4, 2
+	p := cdptest.Pool(t, o)
+	if n := p.Live(); n != 0 {
+		t.Errorf("%d browsers before the first session", n)
+	}
+	count := map[int]int{}
+	for range 4 {
+		count[cdptest.Acquire(t, p).PID()]++
+	}
+	if len(count) != 2 {
+		t.Errorf("sessions by browser: %v", count)
+	}
+	for pid, n := range count {
+		if n != 2 {
+			t.Errorf("browser %d has %d sessions", pid, n)
+		}
+	}
+}
+
+func TestBrowserIsRecycled(t *testing.T) {
+	url, _ := serve(t)
+	o := cdptest.Options(t)
+	o.Sessions, o.MaxUses = 2, 2
+	p := cdptest.Pool(t, o)
+	first, second := cdptest.Acquire(t, p), cdptest.Acquire(t, p)
+	second.Close()
+	third := cdptest.Acquire(t, p)
+	if first.PID() != second.PID() || third.PID() == first.PID() {
+		t.Errorf("browsers %d, %d, %d", first.PID(), second.PID(), third.PID())
+	}
+	// The retired browser lives until its last session is closed.
+	if _, err := first.Navigate(t.Context(), url); err != nil {
+		t.Error(err)
+	}
+	first.Close()
+	eventually(t, "the retired browser is gone", func() bool { return len(cdp.GroupMembers(first.PID())) == 0 })
+}
+
+func TestUserAgentAndViewport(t *testing.T) {
+	url, _ := serve(t)
+	o := cdptest.Options(t)
+	o.Page = cdp.PageOptions{Width: 400, Height: 300, UserAgent: "waybill-test/1"}
+	s := cdptest.Acquire(t, cdptest.Pool(t, o))
+	if _, err := s.Navigate(t.Context(), url+"/agent"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Evaluate(t.Context(), "[document.body.innerText, innerWidth, innerHeight]", nil, 0)
+	if err != nil || string(got) != `["waybill-test/1",400,300]` {
+		t.Errorf("%s, %v", got, err)
+	}
+}

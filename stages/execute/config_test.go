@@ -1,0 +1,79 @@
+package execute_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/pipeline/pipelinetest"
+	"github.com/waybill-dev/waybill/stages/execute"
+)
+
+// load loads a pipeline with the stage; the stage's config begins in line 6.
+func load(config string) (*pipeline.Plan, pipeline.Problems) {
+	text := "waybill: v1\nname: test\nstages:\n  - source:\n  - execute:\n"
+	for line := range strings.Lines(strings.Trim(config, "\n") + "\n") {
+		text += "      " + line
+	}
+	set := pipeline.NewSet(execute.Def(), pipelinetest.SourceDef(pipelinetest.NewSource()))
+	return pipeline.Load("test.yaml", []byte(text), set)
+}
+
+func TestProblemsHavePlaces(t *testing.T) {
+	for _, c := range []struct{ config, want string }{
+		{"steps:\n  - navigat: x", `7:11 unknown-key: unknown key "navigat"`},
+		{"steps:\n  - navigate: x\n    click: y", `8:11 two-steps: "click" in the step "navigate": a step does one thing`},
+		{"steps:\n  - timeout: 3s", `7:11 no-step: there is no step name`},
+		{"steps:\n  - navigate: { url: x, expectstatus: 200 }", `7:31 unknown-key: unknown key "expectstatus"`},
+		{"steps:\n  - navigate: { url: x, expectStatus: ok }", `7:45 bad-value: want an HTTP status or a range of them`},
+		{"steps:\n  - click: { selectors: [\"aria/Next\"] }", `7:32 bad-selector: aria/ selectors are not supported`},
+		{"steps:\n  - type: { selectors: a }", `7:11 missing-key: the key "text" is required`},
+		{"steps:\n  - type: { selectors: a, text: b, value: c }", `7:49 bad-value: text and value mean the same`},
+		{"steps:\n  - extract: { t: { css: a, xpath: b } }", `7:25 missing-key: want exactly one of css and xpath`},
+		{"steps:\n  - extract: { t: { css: a, attr: x, html: true } }", `7:25 bad-value: want at most one of attr, text, html and number`},
+		{"steps:\n  - evaluate: { script: \"f('${{ item.id }}')\" }", `7:35 expression-in-script: an item's data must not become code`},
+		{"steps:\n  - screenshot: { as: a.png, fullPage: true, selector: p }", `7:62 bad-value: fullPage and selector exclude each other`},
+		{"steps:\n  - assert: { message: x }", `7:19 no-condition: there is nothing to assert`},
+		{"steps:\n  - navigate: ${{ item.bodi.url }}", `7:30 bad-expression: item has no field bodi`},
+		{"steps:\n  - navigate: x\n    timeout: 0s", `8:20 out-of-range: a timeout must be more than 0`},
+		{"steps: []", `6:14 empty-value: there is no step`},
+		{"browser: { args: [--no-sandbox] }\nsteps:\n  - navigate: x", `6:24 flag-refused: the flag --no-sandbox is refused`},
+		{"browser: { sandbox: maybe }\nsteps:\n  - navigate: x", `6:27 bad-value: `},
+	} {
+		_, problems := load(c.config)
+		if len(problems) != 1 {
+			t.Errorf("%s\nwant one problem, got:\n%v", c.config, problems)
+			continue
+		}
+		p := problems[0]
+		if got := fmt.Sprintf("%d:%d %s: %s", p.Line, p.Col, p.Code, p.Message); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s\n got %s\nwant %s", c.config, got, c.want)
+		}
+	}
+}
+
+func TestUnknownStepSuggestsTheNearest(t *testing.T) {
+	_, problems := load("steps:\n  - waitForElemnt: main")
+	if len(problems) != 1 || !strings.Contains(problems[0].Hint, "waitForElement") {
+		t.Errorf("got %v", problems)
+	}
+}
+
+func TestStepNames(t *testing.T) {
+	want := []string{"assert", "click", "console", "evaluate", "extract", "html", "navigate", "screenshot", "type", "waitForElement"}
+	if diff := cmp.Diff(want, execute.Names()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzStep(f *testing.F) {
+	f.Add("navigate: x")
+	f.Add("extract: { a: { css: b } }")
+	f.Add("assert: { status: [200, 300-399] }\ntimeout: 1s")
+	f.Fuzz(func(_ *testing.T, step string) {
+		_, _ = load("steps:\n  - " + strings.ReplaceAll(step, "\n", "\n    "))
+	})
+}

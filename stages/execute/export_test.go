@@ -1,0 +1,9 @@
+package execute
+
+import (
+	"github.com/waybill-dev/waybill/cdp"
+	"github.com/waybill-dev/waybill/pipeline"
+)
+
+// SetPool gives a stage the browsers that Start would have launched.
+func SetPool(s pipeline.Stage, p *cdp.Pool) { s.(*stage).pool = p }
