@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"strings"
 )
@@ -28,6 +29,8 @@ type Env struct {
 	// RuntimeDir is a private folder for things that live as long as the
 	// process (browser profiles).
 	RuntimeDir string
+	// Stdout is where `send: { to: stdout }` writes; never nil.
+	Stdout io.Writer
 }
 
 // RunInfo identifies one execution of a pipeline.

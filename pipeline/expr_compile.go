@@ -94,20 +94,19 @@ func compile(src string, condition bool) (*program, *exprError) {
 	return p, nil
 }
 
-// compileGuarded does what expr.Compile does, with tables of functions that are
-// made once and not per expression, which is half of its time. A panic of the
-// compiler becomes an error: the source comes from a file that may hold
-// anything.
+// compileGuarded does what expr.Compile does, with a configuration that is
+// reused. A panic of the compiler becomes an error: the source comes from a file
+// that may hold anything.
 func compileGuarded(src string, condition bool) (code *vm.Program, err error) {
+	config := exprConfigs.Get().(*conf.Config)
 	defer func() {
-		if r := recover(); r != nil {
+		if r := recover(); r != nil { // the configuration may be half written
 			err = fmt.Errorf("the expression cannot be compiled: %v", r)
+			return
 		}
+		exprConfigs.Put(config)
 	}()
-	tables := functionTables()
-	config := &conf.Config{Optimize: true, ShortCircuit: true, MaxNodes: maxExprNodes,
-		Functions: tables.Functions, Builtins: tables.Builtins, Disabled: tables.Disabled}
-	config.WithEnv(exprEnv{})
+	config.Expect, config.ExpectAny = reflect.Invalid, false
 	if condition {
 		config.Expect, config.ExpectAny = reflect.Bool, true
 	}
@@ -124,6 +123,18 @@ func compileGuarded(src string, condition bool) (code *vm.Program, err error) {
 	}
 	return compiler.Compile(tree, config)
 }
+
+// exprConfigs holds configurations of the compiler for reuse. Each keeps what it
+// has learnt about the types of the environment; learning it anew for every
+// expression takes longer than compiling one. A configuration serves one
+// compilation at a time.
+var exprConfigs = sync.Pool{New: func() any {
+	tables := functionTables()
+	config := &conf.Config{Optimize: true, ShortCircuit: true, MaxNodes: maxExprNodes,
+		Functions: tables.Functions, Builtins: tables.Builtins, Disabled: tables.Disabled}
+	config.WithEnv(exprEnv{})
+	return config
+}}
 
 // functionTables holds the functions of the allow-list. Nothing writes to its
 // maps once they are made.

@@ -156,23 +156,37 @@ func (l *loader) unknownKinds(e *entry, unknown []NodeField) {
 // decodeCommon decodes the common keys one by one: the kind stands between
 // them.
 func (e *entry) decodeCommon(run RunConfig) {
-	c := &e.common
-	targets := map[string]any{"name": &c.Name, "when": &c.When, "timeout": &c.Timeout, "concurrency": &c.Concurrency,
-		"on_error": &c.OnError, "budget": &c.Budget}
 	for _, f := range e.node.Fields() {
-		switch f.Name {
-		case "retry":
-			retry := run.Retry
-			c.Retry = &retry
-			targets["retry"] = &c.Retry
-		case "breaker":
-			c.Breaker = &BreakerConfig{Cooldown: defaultCooldown}
-			targets["breaker"] = &c.Breaker
-		}
-		if to := targets[f.Name]; to != nil {
-			f.Value.DecodeField(to, c, f.Name)
+		if to := e.common.target(f.Name, run); to != nil {
+			f.Value.DecodeField(to, &e.common, f.Name)
 		}
 	}
+}
+
+// target returns what the key decodes into, with the defaults that only count
+// if the key is there; nil if the key is none of common.
+func (c *common) target(key string, run RunConfig) any {
+	switch key {
+	case "name":
+		return &c.Name
+	case "when":
+		return &c.When
+	case "timeout":
+		return &c.Timeout
+	case "concurrency":
+		return &c.Concurrency
+	case "retry":
+		c.Retry = &run.Retry
+		return &c.Retry
+	case "on_error":
+		return &c.OnError
+	case "breaker":
+		c.Breaker = &BreakerConfig{Cooldown: defaultCooldown}
+		return &c.Breaker
+	case "budget":
+		return &c.Budget
+	}
+	return nil
 }
 
 // checkOrder: the first stage, and only it, is a source; a distributor stands

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -39,6 +40,10 @@ type Options struct {
 	Version string
 	// CacheDir and RuntimeDir are given to stages (see pipeline.Env).
 	CacheDir, RuntimeDir string
+	// Stdout is where stages write that send to standard output; nil means
+	// os.Stdout. It must be safe for use by as many goroutines as stages send
+	// there.
+	Stdout io.Writer
 	// PollMin, PollBusy and PollIdle say how long to wait after a claim found
 	// nothing: PollMin (50 ms), doubled up to PollBusy (1 s) while items are
 	// in flight or delayed, up to PollIdle (2 s) otherwise.
@@ -49,6 +54,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
 	}
 	if o.Grace <= 0 {
 		o.Grace = 5 * time.Second

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,12 +55,45 @@ func TestCapture(t *testing.T) {
 	sink := otlptest.Start(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.URL)
 	bin, dir := stage(t)
-	if err := run(context.Background(), bin, dir, false); err != nil {
-		t.Fatal(err)
+	var out bytes.Buffer
+	if err := run(context.Background(), &out, bin, dir, false); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
 	}
+	checkReadme(t, strings.ReplaceAll(out.String(), dir, "examples/capture"))
 	want := expectedPages(t)
 	checkReceipts(t, bin, dir, want)
 	checkTraces(t, sink.Spans(), want)
+}
+
+// checkReadme holds the README's picture of the demo to what the demo prints,
+// figures aside.
+func checkReadme(t *testing.T, out string) {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "<!-- demo -->\n```text\n")
+	shown, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("the README has no demo block")
+	}
+	if diff := cmp.Diff(shape(out), shape(shown)); diff != "" {
+		t.Errorf("the README shows another demo (-real +README):\n%s\nThe real one:\n%s", diff, out)
+	}
+}
+
+var (
+	figure = regexp.MustCompile(`[0-9][0-9.]*(ms|µs|s)?`)
+	spaces = regexp.MustCompile(` +`)
+)
+
+func shape(text string) []string {
+	var lines []string
+	for _, l := range strings.Split(strings.TrimSpace(text), "\n") {
+		lines = append(lines, strings.TrimSpace(spaces.ReplaceAllString(figure.ReplaceAllString(l, "N"), " ")))
+	}
+	return lines
 }
 
 // expectation is what a page of the example must end with.

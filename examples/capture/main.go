@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -28,7 +29,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *bin, *dir, *serve); err != nil {
+	if err := run(ctx, os.Stdout, *bin, *dir, *serve); err != nil {
 		fmt.Fprintln(os.Stderr, "capture:", err)
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && exit.ExitCode() > 0 {
@@ -38,7 +39,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, bin, dir string, serveOnly bool) error {
+func run(ctx context.Context, out io.Writer, bin, dir string, serveOnly bool) error {
 	bin, err := filepath.Abs(bin)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func run(ctx context.Context, bin, dir string, serveOnly bool) error {
 	if err := fixture.writeItems(filepath.Join(state, "items.jsonl")); err != nil {
 		return err
 	}
-	fmt.Printf("serving %d pages on %s\n", len(fixture.pages), fixture.addr)
+	fmt.Fprintf(out, "serving %d pages on %s\n", len(fixture.pages), fixture.addr)
 	if serveOnly {
 		<-ctx.Done()
 		return nil
@@ -69,15 +70,15 @@ func run(ctx context.Context, bin, dir string, serveOnly bool) error {
 		{"queue", "stats", "--from", "sqlite:var/queue.db", "--queue", "pages"},
 		{"verify", "--log", "file:var/log", "--store", "file:var/objects"},
 	} {
-		if err := command(ctx, bin, dir, args...); err != nil {
+		if err := command(ctx, out, bin, dir, args...); err != nil {
 			return fmt.Errorf("waybill %s: %w", args[0], err)
 		}
 	}
-	fmt.Printf(`
+	fmt.Fprintf(out, `
 Where to look, from %s:
-  waybill queue show --from sqlite:var/queue.db --queue pages docs/go_mem.html
-  waybill verify --log file:var/log --store file:var/objects --json
-  waybill blob ls --store file:var/objects
+  waybill queue show --from sqlite:var/queue.db --queue pages shop/list
+  waybill verify --log file:var/log --store file:var/objects var/log/receipts/pages/shop%%2Flist.tlog-proof
+  waybill blob get --store file:var/objects sha256:... > page.png   # a digest from there
   var/log/checkpoint   the signed head of the log
   var/log/receipts/    one .tlog-proof per page
 `, dir)
@@ -85,11 +86,11 @@ Where to look, from %s:
 }
 
 // command runs waybill in the example's folder and shows the command line.
-func command(ctx context.Context, bin, dir string, args ...string) error {
-	fmt.Printf("\n$ waybill %s\n", strings.Join(args, " "))
+func command(ctx context.Context, out io.Writer, bin, dir string, args ...string) error {
+	fmt.Fprintf(out, "\n$ waybill %s\n", strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, bin, args...)
 	cmd.Dir = dir
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	return cmd.Run()
 }

@@ -1,6 +1,7 @@
 package pipelinetest
 
 import (
+	"io"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -33,7 +34,8 @@ func Items(n int) []*pipeline.Item {
 	return out
 }
 
-// Env returns an environment in temporary folders; its log goes to t.
+// Env returns an environment in temporary folders; its log goes to t, its
+// standard output nowhere.
 func Env(t testing.TB) pipeline.Env {
 	source := []byte(`{"name":"test","stages":[],"waybill":"v1"}`)
 	return pipeline.Env{
@@ -41,6 +43,7 @@ func Env(t testing.TB) pipeline.Env {
 		Dir: t.TempDir(), CacheDir: t.TempDir(), RuntimeDir: t.TempDir(),
 		Run:   pipeline.RunInfo{ID: "run-1", Pipeline: "test", Source: source, Digest: pipeline.DigestOf(source), Version: "test", MaxAttempts: 3},
 		Stage: "test", Kind: "test", Concurrency: 8,
+		Stdout: io.Discard,
 	}
 }
 

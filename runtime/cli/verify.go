@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,8 @@ type verifyReport struct {
 	Receipts int                `json:"receipts"`
 	OK       int                `json:"ok"`
 	Failed   []pipeline.Verdict `json:"failed"`
+	// Named has the verdict on each receipt that was asked for by its file.
+	Named []pipeline.Verdict `json:"named,omitempty"`
 	// Skipped are the checks that could not be made, each once.
 	Skipped []string `json:"skipped,omitempty"`
 }
@@ -29,7 +32,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: "Checks every receipt of the log, or the receipt files named: object, statement, entry, inclusion,\n" +
 			"tile, checkpoint and signature. Repairs nothing. Exits 1 if any link is broken.",
 		Example: "  waybill verify --log file:var/log --store file:var/objects --json\n" +
-			"  waybill verify --log file:var/log --store file:var/objects var/log/receipts/42.tlog-proof",
+			"  waybill verify --log file:var/log --store file:var/objects var/log/receipts/pages/42.tlog-proof",
 	}
 	cmd.Flags().StringVar(&r.Log, "log", "", "URL of the log, such as file:var/log")
 	cmd.Flags().StringVar(&r.Store, "store", "", "URL of the object store; without it objects are not checked")
@@ -42,7 +45,14 @@ func (a *app) verifyCommand() *cobra.Command {
 			return problem("add --log file:var/log, or --key and receipt files", "verify what?")
 		}
 		report := verifyReport{Failed: []pipeline.Verdict{}}
-		if err := a.parts.Verify(cmd.Context(), r, report.add); err != nil {
+		add := report.add
+		if len(args) > 0 {
+			add = func(v pipeline.Verdict) {
+				report.Named = append(report.Named, v)
+				report.add(v)
+			}
+		}
+		if err := a.parts.Verify(cmd.Context(), r, add); err != nil {
 			return err
 		}
 		return a.printVerifyReport(report)
@@ -73,6 +83,9 @@ func (a *app) printVerifyReport(r verifyReport) error {
 			return err
 		}
 	} else {
+		if err := a.printOutputs(r.Named); err != nil {
+			return err
+		}
 		for _, v := range r.Failed {
 			fmt.Fprintf(a.stdout, "%s %s: %s: %s\n", paint(a.stdout, red, "FAILED"), v.Subject, v.Failed, v.Detail)
 		}
@@ -89,4 +102,19 @@ func (a *app) printVerifyReport(r verifyReport) error {
 		return silent(exitFailed)
 	}
 	return nil
+}
+
+// printOutputs lists what the named receipts speak for, so that a reader can
+// fetch it with blob get.
+func (a *app) printOutputs(named []pipeline.Verdict) error {
+	if len(named) == 0 {
+		return nil
+	}
+	rows := [][]string{{"ITEM", "OUTPUT", "TYPE", "SIZE", "DIGEST"}}
+	for _, v := range named {
+		for _, o := range v.Outputs {
+			rows = append(rows, []string{v.Item, o.Name, o.MediaType, strconv.FormatInt(o.Size, 10), string(o.Digest)})
+		}
+	}
+	return table(a.stdout, rows)
 }

@@ -33,15 +33,15 @@ func TestConformance(t *testing.T) {
 // Each mistake in a config is named at its key.
 func TestConfigProblems(t *testing.T) {
 	for config, path := range map[string]string{
-		"to: out.jsonl":                                      "to",
-		"to: \"ftp://example.com\"":                          "to",
-		"to: stdout, what: all":                              "what",
-		"to: stdout, headers: { A: b }":                      "headers",
-		"to: stdout, trace: true":                            "trace",
+		"to: out.jsonl":                                       "to",
+		"to: \"ftp://example.com\"":                           "to",
+		"to: stdout, what: all":                               "what",
+		"to: stdout, headers: { A: b }":                       "headers",
+		"to: stdout, trace: true":                             "trace",
 		"to: \"http://example.com\", headers: { \"A b\": c }": "headers",
-		"to: \"http://example.com\", method: \"GET /\"":      "method",
-		"to: \"http://example.com\", expect: [ 200, 99 ]":    "expect[1]",
-		"to: \"http://example.com\", timeout: 0s":            "timeout",
+		"to: \"http://example.com\", method: \"GET /\"":       "method",
+		"to: \"http://example.com\", expect: [ 200, 99 ]":     "expect[1]",
+		"to: \"http://example.com\", timeout: 0s":             "timeout",
 	} {
 		src := "waybill: v1\nname: x\nstages:\n  - source: { }\n  - send: { " + config + " }\n"
 		_, problems := pipeline.Load("x.yaml", []byte(src), pipeline.NewSet(pipelinetest.SourceDef(pipelinetest.NewSource()), Def()))

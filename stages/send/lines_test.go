@@ -191,14 +191,17 @@ func TestPipe(t *testing.T) {
 	var b bytes.Buffer
 	cfg := defaults()
 	cfg.To, cfg.Ordered = "stdout", true
-	l := &lines{cfg: cfg, out: &pipeOut{w: &b}}
-	if err := l.Process(context.Background(), jsonItem("1", "a")); err != nil {
+	s, err := New(context.Background(), cfg, pipeline.Env{Stdout: &b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Process(context.Background(), jsonItem("1", "a")); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := b.String(), "{\"id\":\"1\",\"body\":\"a\"}\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if !l.Ordered() || !cfg.WritesStdout() {
+	if !s.(pipeline.Orderer).Ordered() || !cfg.WritesStdout() {
 		t.Error("ordered or stdout was forgotten")
 	}
 }

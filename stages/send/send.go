@@ -23,7 +23,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -123,7 +122,7 @@ func New(_ context.Context, cfg Config, env pipeline.Env) (pipeline.Stage, error
 		return newHTTP(cfg), nil
 	}
 	if cfg.To == "stdout" {
-		return &lines{cfg: cfg, out: &pipeOut{w: os.Stdout}}, nil
+		return &lines{cfg: cfg, out: &pipeOut{w: env.Stdout}}, nil
 	}
 	_, path, _ := pipeline.SplitURL(cfg.To)
 	if !filepath.IsAbs(path) {

@@ -10,7 +10,7 @@ import (
 type auditor struct {
 	doc     *Document
 	extents map[*yaml.Node]extent
-	open    map[*yaml.Node]bool // nodes that the walk is inside of
+	open    map[*yaml.Node]bool // anchored nodes that the walk is inside of
 	aliased int
 	fatal   bool
 }
@@ -42,8 +42,10 @@ func (a *auditor) walk(n *yaml.Node, at *Node, depth int) extent {
 	if n.Kind == yaml.AliasNode {
 		return a.alias(n, at, depth)
 	}
-	a.open[n] = true
-	defer delete(a.open, n)
+	if n.Anchor != "" {
+		a.open[n] = true
+		defer delete(a.open, n)
+	}
 	if n.Style&yaml.TaggedStyle != 0 {
 		a.doc.faulty[n] = true
 		at.problemAt(n, CodeTag, tagHint(n), "YAML tags are not supported: %s", n.Tag)
@@ -94,6 +96,7 @@ func (a *auditor) mapping(n *yaml.Node, at *Node, depth int, whole *extent) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode {
+			a.doc.faulty[k] = true
 			at.problemAt(k, CodeBadKey, "a key is plain text", "a key cannot be a list, a mapping or an alias")
 			continue
 		}
@@ -106,6 +109,7 @@ func (a *auditor) mapping(n *yaml.Node, at *Node, depth int, whole *extent) {
 func (a *auditor) key(k *yaml.Node, child *Node, first map[string]*yaml.Node) {
 	switch {
 	case k.Value == "<<" && k.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0:
+		a.doc.faulty[k] = true
 		child.problemAt(k, CodeMergeKey, "write the keys out", "merge keys are not supported: what a stage does must stand where it stands")
 		return
 	case k.Style&yaml.TaggedStyle != 0:
@@ -114,6 +118,7 @@ func (a *auditor) key(k *yaml.Node, child *Node, first map[string]*yaml.Node) {
 		child.problemAt(k, CodeBadReference, "references stand in values", "a key cannot hold a reference")
 	}
 	if prev := first[k.Value]; prev != nil {
+		a.doc.faulty[k] = true
 		child.problemAt(k, CodeDuplicateKey, "keep one of the two", "%q is set twice, first in line %d", k.Value, prev.Line)
 		return
 	}

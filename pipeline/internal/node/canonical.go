@@ -1,11 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
-	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Canonical returns the document as canonical JSON by the rules of RFC 8785:
@@ -27,7 +28,7 @@ func (n *Node) appendCanonical(b []byte) []byte {
 		}
 		return append(b, ']')
 	case Map:
-		fields := n.Fields()
+		fields := slices.Clone(n.Fields())
 		slices.SortFunc(fields, func(x, y Field) int { return compareUTF16(x.Name, y.Name) })
 		b = append(b, '{')
 		for i, f := range fields {
@@ -62,22 +63,50 @@ func (n *Node) appendScalar(b []byte) []byte {
 	return appendString(b, n.Raw())
 }
 
+// compareUTF16 compares valid UTF-8 as its UTF-16 code units would compare.
 func compareUTF16(a, b string) int {
-	return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
+	for i, r := range a {
+		if i == len(b) {
+			return 1
+		}
+		if s, _ := utf8.DecodeRuneInString(b[i:]); r != s { // up to here both are the same
+			return cmp.Compare(orderUTF16(r), orderUTF16(s))
+		}
+	}
+	return cmp.Compare(len(a), len(b))
 }
 
-var shortEscapes = map[rune]string{'"': `\"`, '\\': `\\`, '\b': `\b`, '\t': `\t`, '\n': `\n`, '\f': `\f`, '\r': `\r`}
+// orderUTF16 maps characters to numbers in the order of their UTF-16: those
+// behind U+FFFF start with a surrogate, which is less than U+E000.
+func orderUTF16(r rune) rune {
+	if r >= 0xE000 && r <= 0xFFFF {
+		return r + utf8.MaxRune
+	}
+	return r
+}
 
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	for _, r := range s {
-		switch short, ok := shortEscapes[r]; {
-		case ok:
-			b = append(b, short...)
-		case r < 0x20:
-			b = fmt.Appendf(b, `\u%04x`, r)
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\b':
+			b = append(b, `\b`...)
+		case '\t':
+			b = append(b, `\t`...)
+		case '\n':
+			b = append(b, `\n`...)
+		case '\f':
+			b = append(b, `\f`...)
+		case '\r':
+			b = append(b, `\r`...)
 		default:
-			b = append(b, string(r)...)
+			if c < 0x20 {
+				b = fmt.Appendf(b, `\u%04x`, c)
+			} else {
+				b = append(b, c)
+			}
 		}
 	}
 	return append(b, '"')

@@ -118,18 +118,16 @@ func (n *Node) decodeStruct(v reflect.Value) {
 
 func (n *Node) decodeFields(v reflect.Value) {
 	info := n.doc.structInfo(v.Type())
-	given := make(map[string]bool, len(info.names))
 	for _, e := range n.Fields() {
 		f := info.byName[e.Name]
 		if f == nil {
 			e.Key.UnknownKey(info.names)
 			continue
 		}
-		given[e.Name] = true
 		e.Value.decode(v.FieldByIndex(f.Index), f)
 	}
 	for i := range info.fields {
-		if f := &info.fields[i]; !f.Optional && !given[f.Name] {
+		if f := &info.fields[i]; !f.Optional && n.child(f.Name, -1) == nil {
 			n.MissingKey(f.Name)
 		}
 	}

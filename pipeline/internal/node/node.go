@@ -40,14 +40,21 @@ type Node struct {
 	name   string // in a mapping
 	index  int    // in a list
 	doc    *Document
+	items  []*Node // made when they are asked for
+	fields []Field // likewise
 }
 
 // view wraps a yaml node; parent and key are nil at the top.
 func (d *Document) view(parent *Node, name string, index int, key, y *yaml.Node) *Node {
+	return &Node{doc: d, parent: parent, name: name, index: index, key: key, yaml: resolved(y)}
+}
+
+// resolved follows an alias to what it stands for.
+func resolved(y *yaml.Node) *yaml.Node {
 	for y.Kind == yaml.AliasNode {
 		y = y.Alias
 	}
-	return &Node{doc: d, parent: parent, name: name, index: index, key: key, yaml: y}
+	return y
 }
 
 // Pos returns the node's place: that of the value, or of its key if there is
@@ -118,36 +125,38 @@ func (n *Node) tag() string {
 	return "!!str"
 }
 
-// Items returns the elements of a list, nil for anything else.
+// Items returns the elements of a list, nil for anything else. The caller may
+// not change them.
 func (n *Node) Items() []*Node {
-	if n.yaml.Kind != yaml.SequenceNode {
-		return nil
+	if n.items == nil && n.yaml.Kind == yaml.SequenceNode {
+		n.items = make([]*Node, len(n.yaml.Content))
+		nodes := make([]Node, len(n.yaml.Content)) // one allocation for all
+		for i, c := range n.yaml.Content {
+			nodes[i] = Node{doc: n.doc, parent: n, index: i, yaml: resolved(c)}
+			n.items[i] = &nodes[i]
+		}
 	}
-	out := make([]*Node, len(n.yaml.Content))
-	for i, c := range n.yaml.Content {
-		out[i] = n.doc.view(n, "", i, nil, c)
-	}
-	return out
+	return n.items
 }
 
 // Fields returns keys and values of a map in file order, nil for anything
-// else. A key that is set twice is there once, with its first value.
+// else. A key that is set twice is there once, with its first value. The caller
+// may not change them.
 func (n *Node) Fields() []Field {
-	if n.yaml.Kind != yaml.MappingNode {
-		return nil
-	}
-	out := make([]Field, 0, len(n.yaml.Content)/2)
-	seen := make(map[string]bool, len(n.yaml.Content)/2)
-	for i := 0; i+1 < len(n.yaml.Content); i += 2 {
-		k, v := n.yaml.Content[i], n.yaml.Content[i+1]
-		if k.Kind != yaml.ScalarNode || k.Value == "<<" && k.Style == 0 || seen[k.Value] {
-			continue
+	if n.fields == nil && n.yaml.Kind == yaml.MappingNode {
+		n.fields = make([]Field, 0, len(n.yaml.Content)/2)
+		nodes := make([]Node, len(n.yaml.Content)) // one allocation for all
+		for i := 0; i+1 < len(n.yaml.Content); i += 2 {
+			k, v := n.yaml.Content[i], n.yaml.Content[i+1]
+			if n.doc.faulty[k] {
+				continue
+			}
+			nodes[i] = Node{doc: n.doc, parent: n, name: k.Value, yaml: k, key: k}
+			nodes[i+1] = Node{doc: n.doc, parent: n, name: k.Value, key: k, yaml: resolved(v)}
+			n.fields = append(n.fields, Field{Name: k.Value, Key: &nodes[i], Value: &nodes[i+1]})
 		}
-		seen[k.Value] = true
-		key := &Node{doc: n.doc, parent: n, name: k.Value, yaml: k, key: k}
-		out = append(out, Field{Name: k.Value, Key: key, Value: n.doc.view(n, k.Value, 0, k, v)})
 	}
-	return out
+	return n.fields
 }
 
 // Field is one entry of a map.

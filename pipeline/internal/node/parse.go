@@ -30,7 +30,7 @@ type Document struct {
 	root      *Node
 	problems  Problems
 	refs      map[*yaml.Node]*reference
-	faulty    map[*yaml.Node]bool // reported already, not to be decoded
+	faulty    map[*yaml.Node]bool // keys and values that were reported already, not to be decoded
 	types     map[reflect.Type]*structInfo
 }
 

@@ -91,12 +91,23 @@ func (n *Node) At(offset int) (Pos, bool) {
 	if n.yaml.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
 		start++
 	}
-	line := []rune(n.doc.lines[p.Line-1])
-	head := raw[:offset]
-	if start > len(line) || !strings.HasPrefix(string(line[start:]), head) {
-		return p, false
+	text, ok := skipRunes(n.doc.lines[p.Line-1], start)
+	if head := raw[:offset]; ok && strings.HasPrefix(text, head) {
+		return Pos{p.File, p.Line, start + utf8.RuneCountInString(head) + 1}, true
 	}
-	return Pos{p.File, p.Line, start + utf8.RuneCountInString(head) + 1}, true
+	return p, false
+}
+
+// skipRunes returns s without its first n characters; ok is false if it has
+// fewer.
+func skipRunes(s string, n int) (rest string, ok bool) {
+	for i := range s {
+		if n == 0 {
+			return s[i:], true
+		}
+		n--
+	}
+	return "", n == 0
 }
 
 // literalAt finds a place in a block scalar (|), whose lines stand in the file

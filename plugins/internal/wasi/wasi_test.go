@@ -139,7 +139,8 @@ func TestRandomnessIsTheSeeds(t *testing.T) {
 	if got := read(0, 16); got != "afcd1d7b39a820e2f465b9a16a9e786e" {
 		t.Errorf("seed 0 gives %s", got)
 	}
-	if read(7, 5) != read(7, 5) || read(7, 5) == read(8, 5) {
+	seven, again, eight := read(7, 5), read(7, 5), read(8, 5)
+	if seven != again || seven == eight {
 		t.Error("randomness is not a function of the seed")
 	}
 }

@@ -1,12 +1,16 @@
 package wasmtest
 
-// Const pushes an i32, Const64 an i64.
-func Const(n int32) []byte   { return append([]byte{0x41}, sleb(int64(n))...) }
+// Const pushes an i32.
+func Const(n int32) []byte { return append([]byte{0x41}, sleb(int64(n))...) }
+
+// Const64 pushes an i64.
 func Const64(n int64) []byte { return append([]byte{0x42}, sleb(n)...) }
 
-// Call calls a function, Local pushes a local variable.
+// Call calls a function.
 func Call(index uint32) []byte { return append([]byte{0x10}, leb(index)...) }
-func Local(i uint32) []byte    { return append([]byte{0x20}, leb(i)...) }
+
+// Local pushes a local variable.
+func Local(i uint32) []byte { return append([]byte{0x20}, leb(i)...) }
 
 // Single instructions.
 var (
@@ -14,9 +18,11 @@ var (
 	drop        = []byte{0x1a}
 )
 
-// Unreachable traps; Drop pops.
+// Unreachable traps.
 func Unreachable() []byte { return unreachable }
-func Drop() []byte        { return drop }
+
+// Drop pops.
+func Drop() []byte { return drop }
 
 // Forever is an endless loop.
 func Forever() []byte { return []byte{0x03, 0x40, 0x0c, 0x00, 0x0b} }
@@ -29,8 +35,10 @@ func Repeat(body ...[]byte) []byte {
 // Grow pushes the result of growing the memory by the pages on the stack.
 func Grow() []byte { return []byte{0x40, 0x00} }
 
-// Load pushes the i32 at the address on the stack plus 0, LoadAt plus offset.
-func Load() []byte                { return LoadAt(0) }
+// Load pushes the i32 at the address on the stack.
+func Load() []byte { return LoadAt(0) }
+
+// LoadAt pushes the i32 at the address on the stack plus offset.
 func LoadAt(offset uint32) []byte { return append([]byte{0x28, 0x02}, leb(offset)...) }
 
 // Sub subtracts the i32 on the stack from the one below it.
