@@ -56,12 +56,22 @@ func (r *referencePage) table(t reflect.Type, defaults reflect.Value) {
 	r.line("| key | value | default | |\n|---|---|---|---|")
 	r.rows("", t, defaults, nil)
 	r.line("")
-	for _, own := range r.own {
-		if doc := r.docs.Type(own); doc != "" {
-			r.line("*%s*: %s\n", typeTitle(own), strings.Join(strings.Fields(doc), " "))
-		}
+	for len(r.own) > 0 {
+		own := r.own[0]
+		r.own = r.own[1:]
+		r.ownType(own)
 	}
-	r.own = nil
+}
+
+// ownType explains a type that decodes itself, below the table that names it.
+func (r *referencePage) ownType(t reflect.Type) {
+	if u, ok := asUnion(t); ok {
+		r.union(typeTitle(t), u)
+		return
+	}
+	if doc := paragraph(r.docs.Type(t)); doc != "" {
+		r.line("*%s*: %s\n", typeTitle(t), doc)
+	}
 }
 
 // typeTitle is how a type that decodes itself is called in the tables.
@@ -89,6 +99,9 @@ func (r *referencePage) rows(prefix string, t reflect.Type, defaults reflect.Val
 // nested lists the keys of structs inside a field.
 func (r *referencePage) nested(path string, t reflect.Type, preset reflect.Value, open []reflect.Type) {
 	for {
+		if _, own := reflect.New(t).Interface().(NodeUnmarshaler); own {
+			break
+		}
 		switch t.Kind() {
 		case reflect.Pointer:
 			t, preset = t.Elem(), reflect.Value{}

@@ -120,6 +120,9 @@ func (b *schemaBuilder) value(t reflect.Type, preset reflect.Value, f *node.Fiel
 		}
 		return b.value(t.Elem(), reflect.Value{}, f)
 	}
+	if u, ok := asUnion(t); ok {
+		return b.union(u)
+	}
 	if own, ok := ownSchema(t); ok {
 		return own
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -104,14 +105,38 @@ func decodeAction(a action, n *pipeline.Node) {
 	}
 }
 
-// NodeSchema describes a step: one of the names, and the common keys.
-func (Step) NodeSchema() json.RawMessage {
-	properties := map[string]any{"timeout": map[string]any{"type": "string"}, "optional": map[string]any{"type": "boolean"}}
-	var one []any
-	for _, name := range Names() {
-		properties[name] = map[string]any{}
-		one = append(one, map[string]any{"required": []string{name}})
+// stepKeys are the keys beside a step's name.
+type stepKeys struct {
+	// Longest time of the step; the default is stepTimeout.
+	Timeout pipeline.Duration `yaml:"timeout,optional"`
+	// Whether the step may fail; the next one runs all the same.
+	Optional bool `yaml:"optional,optional"`
+}
+
+// Variants lists what stands behind each step name, for schema and reference.
+func (Step) Variants() (map[string]pipeline.Variant, reflect.Type) {
+	out := map[string]pipeline.Variant{}
+	for name, a := range actions() {
+		v := pipeline.Variant{Type: reflect.TypeOf(a).Elem()}
+		if s, ok := a.(short); ok {
+			v.Short = reflect.TypeOf(s.scalar()).Elem()
+		}
+		out[name] = v
 	}
-	b, _ := json.Marshal(map[string]any{"type": "object", "properties": properties, "additionalProperties": false, "oneOf": one})
-	return b
+	// extract decodes itself, to keep the order of its fields.
+	out["extract"] = pipeline.Variant{Type: reflect.TypeFor[extractFields](), Short: reflect.TypeFor[string]()}
+	return out, reflect.TypeFor[stepKeys]()
+}
+
+// NodeSchema describes one selector or a list of alternatives.
+func (selectors) NodeSchema() json.RawMessage {
+	return json.RawMessage(`{"type":["string","array"],"items":{"type":"string"},"minItems":1}`)
+}
+
+// NodeSchema describes a script: text without ${{ }}.
+func (script) NodeSchema() json.RawMessage { return json.RawMessage(`{"type":"string"}`) }
+
+// NodeSchema describes one status or range, or a list of them.
+func (statuses) NodeSchema() json.RawMessage {
+	return json.RawMessage(`{"type":["integer","string","array"],"items":{"type":["integer","string"]}}`)
 }

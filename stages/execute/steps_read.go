@@ -16,6 +16,10 @@ type extract struct {
 	fields []field
 }
 
+// extractFields reads values from the document and sets them as fields of the
+// item's body, which must be an object.
+type extractFields map[string]fieldSpec // for schema and reference: extract itself keeps the file's order
+
 // field is one value to read.
 type field struct {
 	name string

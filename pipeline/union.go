@@ -1,0 +1,94 @@
+package pipeline
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Union is implemented by config types that decode themselves from a mapping
+// with exactly one of several names, such as a step of execute. The schema and
+// the reference show what stands behind each name.
+type Union interface {
+	NodeUnmarshaler
+	// Variants returns what stands behind each name, and the struct of the keys
+	// that may stand beside any of them.
+	Variants() (byName map[string]Variant, common reflect.Type)
+}
+
+// Variant is one of a union's forms.
+type Variant struct {
+	// Type is the config type behind the name.
+	Type reflect.Type
+	// Short is the type of a scalar or list that may be written in place of
+	// the mapping (of each value, if Type is a map); nil if there is none.
+	Short reflect.Type
+}
+
+// asUnion returns t's variants, or ok false.
+func asUnion(t reflect.Type) (u Union, ok bool) {
+	u, ok = reflect.New(t).Interface().(Union)
+	return u, ok
+}
+
+// union is the schema of a mapping with one of the names.
+func (b *schemaBuilder) union(u Union) object {
+	variants, common := u.Variants()
+	out := b.structure(common, reflect.Value{})
+	var one []any
+	for _, name := range slices.Sorted(maps.Keys(variants)) {
+		v := variants[name]
+		s := b.value(v.Type, reflect.Value{}, nil)
+		switch {
+		case v.Short == nil:
+		case v.Type.Kind() == reflect.Map:
+			s["additionalProperties"] = object{"anyOf": []any{b.value(v.Short, reflect.Value{}, nil), s["additionalProperties"]}}
+		default:
+			s = object{"anyOf": []any{b.value(v.Short, reflect.Value{}, nil), s}}
+		}
+		if b.docs != nil {
+			s["description"] = paragraph(b.docs.Type(v.Type))
+		}
+		out["properties"].(object)[name] = s
+		one = append(one, object{"required": []string{name}})
+	}
+	out["oneOf"] = one
+	return out
+}
+
+// union lists the keys of each variant under a heading of its own.
+func (r *referencePage) union(title string, u Union) {
+	variants, common := u.Variants()
+	r.line("### Every %s\n\nA %s is a mapping with exactly one of the names below and any of these keys.\n", title, title)
+	r.keys(common)
+	for _, name := range slices.Sorted(maps.Keys(variants)) {
+		v := variants[name]
+		r.line("### %s `%s`\n", title, name)
+		doc := paragraph(r.docs.Type(v.Type))
+		r.line("The %s %s\n", title, strings.TrimPrefix(doc, v.Type.Name()+" "))
+		r.variant(name, v)
+	}
+}
+
+func (r *referencePage) variant(name string, v Variant) {
+	if v.Type.Kind() == reflect.Map {
+		r.line("It is a mapping of names to these keys, or to just the first of them.\n")
+		r.keys(v.Type.Elem())
+		return
+	}
+	if v.Short != nil {
+		r.line("`%s:` may be followed by just the first key's value.\n", name)
+	}
+	r.keys(v.Type)
+}
+
+// keys is a table of a struct's keys without defaults of its own.
+func (r *referencePage) keys(t reflect.Type) {
+	r.line("| key | value | default | |\n|---|---|---|---|")
+	r.rows("", t, reflect.Value{}, nil)
+	r.line("")
+}
+
+// paragraph puts a comment on one line.
+func paragraph(comment string) string { return strings.Join(strings.Fields(comment), " ") }
