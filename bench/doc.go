@@ -3,12 +3,15 @@
 //	go run ./bench -out bench/results.json
 //
 // Everything is CPU time (getrusage, user and system, all threads and children),
-// because wall time on a shared machine measures the neighbours. Designs that
-// are compared run interleaved, in rounds, and the median of the rounds counts.
-// Beside each comparison stands an A/A control: the same design as two series,
-// whose ratio would be 1 on a machine without noise.
+// because wall time on a shared machine measures the neighbours. Everything that
+// is compared runs interleaved, in rounds, and the median of the rounds counts.
+// Every figure is measured twice per round; the ratio of the two series (A/A)
+// would be 1 on a machine without noise. Figures come in a fixed order; those
+// with a target say whether it is met. A machine under load is slower as a whole:
+// then the ratio to the interface calls of the same run says more than
+// nanoseconds do.
 //
-// The scheduler's benchmarks live with their code (runtime/internal/feed,
-// runtime); this program builds their test binaries and runs them round by
-// round. Start and check are measured on the built command.
+// The benchmarks of scheduler and engine live with their code
+// (runtime/internal/feed, runtime); this program builds their test binaries and
+// runs them round by round. Start and check are measured on the built command.
 package main

@@ -175,7 +175,7 @@ func (t *tab) pages(ctx context.Context) (n int, err error) {
 type event any
 
 type (
-	evRequest  struct{ loader, redirectedFrom string } // the document is asked for
+	evRequest  struct{ frame, redirectedFrom string } // the document is asked for again
 	evResponse struct {
 		loader string
 		frame  string
@@ -199,7 +199,7 @@ func translate(on func(event)) func(any) {
 		switch ev := ev.(type) {
 		case *network.EventRequestWillBeSent:
 			if ev.Type == network.ResourceTypeDocument && ev.RedirectResponse != nil {
-				on(evRequest{string(ev.LoaderID), ev.RedirectResponse.URL})
+				on(evRequest{string(ev.FrameID), ev.RedirectResponse.URL})
 			}
 		case *network.EventResponseReceived:
 			if ev.Type == network.ResourceTypeDocument {

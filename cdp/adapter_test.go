@@ -47,7 +47,7 @@ func TestOnlyTheAdapterKnowsChromedp(t *testing.T) {
 // be called.
 func TestAdapterContract(t *testing.T) {
 	url, _ := serve(t)
-	s := cdptest.Acquire(t, cdptest.Pool(t, cdptest.Options(t)))
+	s := cdptest.Acquire(t, shared.Pool(t))
 	b := s.Build()
 	if !strings.Contains(b.Product, "/") || b.Revision == "" || !strings.HasPrefix(b.Flags, "sha256:") || b.Binary == "" {
 		t.Errorf("build %+v", b)

@@ -43,6 +43,8 @@ type browser struct {
 
 	mu       sync.Mutex
 	sessions map[string]*Session // by target
+	opening  int                 // pages that may not be in sessions yet
+	early    map[string]string   // their crashes: status by target
 	leases   int                 // sessions open, opening or closing
 	empty    chan struct{}       // made by idle, closed at the last give
 }
@@ -96,7 +98,7 @@ func launch(ctx context.Context, o Options) (*browser, error) {
 	if err != nil {
 		return nil, errors.Join(err, prof.remove())
 	}
-	b := &browser{opts: o, proc: proc, profile: prof, sessions: map[string]*Session{}, ended: make(chan struct{})}
+	b := &browser{opts: o, proc: proc, profile: prof, sessions: map[string]*Session{}, early: map[string]string{}, ended: make(chan struct{})}
 	b.life, b.end = context.WithCancelCause(context.Background())
 	if err := b.connect(ctx); err != nil {
 		b.end(err)
@@ -197,9 +199,36 @@ func (b *browser) alive() bool { return b.life.Err() == nil }
 func (b *browser) crashed(targetID, status string) {
 	b.mu.Lock()
 	s := b.sessions[targetID]
+	if s == nil && b.opening > 0 {
+		b.early[targetID] = status
+	}
 	b.mu.Unlock()
 	if s != nil {
 		s.end(&crashError{status})
+	}
+}
+
+// beginOpen says that a page is about to exist that no session has yet; each
+// is followed by one endOpen.
+func (b *browser) beginOpen() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.opening++
+}
+
+// endOpen registers the session of the page (nil: there is none) and ends it if
+// its page has crashed already.
+func (b *browser) endOpen(s *Session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s != nil {
+		b.sessions[s.tab.targetID] = s
+		if status, crashed := b.early[s.tab.targetID]; crashed {
+			s.end(&crashError{status})
+		}
+	}
+	if b.opening--; b.opening == 0 {
+		clear(b.early)
 	}
 }
 
@@ -218,18 +247,16 @@ func (b *browser) open(ctx context.Context) (*Session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, &TimeoutError{What: "a new page", Waited: openTimeout})
 	defer cancel()
 	s := newSession(b)
+	b.beginOpen()
 	t, err := b.wire.open(ctx, b.opts.Page, s.events.handle)
-	if t != nil {
-		s.tab = t
-	}
 	if err == nil {
+		s.tab = t
 		s.events.setFrame(t.targetID)
-		b.mu.Lock()
-		b.sessions[t.targetID] = s
-		b.mu.Unlock()
+		b.endOpen(s)
 		go s.answerDialogs()
 		return s, nil
 	}
+	b.endOpen(nil)
 	s.end(ErrSessionClosed)
 	if t != nil {
 		go b.dispose(t)

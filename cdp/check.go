@@ -24,7 +24,7 @@ func Check(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	defer p.Close()
-	s, err := p.Acquire(ctx, "")
+	s, err := p.Acquire(ctx)
 	if err != nil {
 		return Report{}, err
 	}

@@ -24,6 +24,8 @@ var (
 	ErrScheme = errors.New("the URL's scheme is not allowed")
 	// ErrSandbox: Chrome cannot use its sandbox here.
 	ErrSandbox = errors.New("chrome's sandbox does not work here")
+	// ErrProfiles: the folder for profiles cannot be used.
+	ErrProfiles = errors.New("folder for browser profiles")
 	// ErrNotFound: no Chrome was found.
 	ErrNotFound = errors.New("no Chrome found")
 )

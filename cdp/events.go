@@ -27,6 +27,12 @@ const LevelException = "exception"
 const (
 	maxMessages    = 100
 	maxMessageSize = 2 << 10
+	// maxRedirects is more than Navigate lets happen; between navigations a page
+	// can do as it likes.
+	maxRedirects = 20 * maxCommits
+	// maxAnswers bounds the statuses of answers that never became a document
+	// (204, downloads).
+	maxAnswers = 20
 )
 
 // pageEvents keeps the state that events tell: which document is there, whether
@@ -87,10 +93,16 @@ func (p *pageEvents) handle(ev event) {
 func (p *pageEvents) navigation(ev event) bool {
 	switch ev := ev.(type) {
 	case evRequest:
+		if ev.frame != p.frame || len(p.redirects) == maxRedirects {
+			return false
+		}
 		p.redirects = append(p.redirects, ev.redirectedFrom)
 	case evResponse:
 		if ev.frame != p.frame {
 			return false
+		}
+		if len(p.status) >= maxAnswers {
+			p.status = map[string]int{p.loader: p.status[p.loader]}
 		}
 		p.status[ev.loader] = ev.status
 	case evStarted:

@@ -55,9 +55,7 @@ func TestKilledBrowserFailsOnlyItsSessions(t *testing.T) {
 
 func TestCrashedPageLeavesItsSiblingAlone(t *testing.T) {
 	url, _ := serve(t)
-	o := cdptest.Options(t)
-	o.Sessions = 2
-	p := cdptest.Pool(t, o)
+	p := shared.Pool(t)
 	doomed, sibling := cdptest.Acquire(t, p), cdptest.Acquire(t, p)
 	if doomed.PID() != sibling.PID() {
 		t.Fatal("the sessions do not share a browser")
@@ -83,7 +81,7 @@ func TestCrashedPageLeavesItsSiblingAlone(t *testing.T) {
 
 func TestCancelIsACancel(t *testing.T) {
 	url, asked := serve(t)
-	s := cdptest.Acquire(t, cdptest.Pool(t, cdptest.Options(t)))
+	s := cdptest.Acquire(t, shared.Pool(t))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	failed := navigating(ctx, t, s, url, asked)
 	stopped := errors.New("stopped by the test")
@@ -144,7 +142,7 @@ func TestHungBrowserIsReplaced(t *testing.T) {
 
 func TestPageThatIsClosed(t *testing.T) {
 	url, _ := serve(t)
-	s := cdptest.Acquire(t, cdptest.Pool(t, cdptest.Options(t)))
+	s := cdptest.Acquire(t, shared.Pool(t))
 	if _, err := s.Navigate(t.Context(), url+"/close"); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +155,7 @@ func TestPageThatIsClosed(t *testing.T) {
 }
 
 func TestClosedSessionSaysSo(t *testing.T) {
-	p := cdptest.Pool(t, cdptest.Options(t))
+	p := shared.Pool(t)
 	s := cdptest.Acquire(t, p)
 	s.Close()
 	if _, err := s.HTML(t.Context(), 0); !errors.Is(err, cdp.ErrSessionClosed) {

@@ -24,6 +24,7 @@ var pages = map[string]string{
 	"/vast":  `<!doctype html><body style="margin:0"><div style="height:60000px;width:1000px"></div>`,
 	"/big":   `<!doctype html><body><script type="text/plain" id=d></script><script>d.textContent = "\u{1F600}a".repeat(600000)</script>`,
 	"/noisy": `<!doctype html><script>for (let i = 0; i < 300; i++) console.log("line", i); console.warn("x".repeat(5000)); throw new Error("kaboom")</script>`,
+	"/frame": `<!doctype html><h1>Frame</h1><iframe src="/moved"></iframe>`,
 	"/close": `<!doctype html><h1>x</h1>`,
 }
 

@@ -11,9 +11,7 @@ import (
 
 func TestSessionsShareNothing(t *testing.T) {
 	url, _ := serve(t)
-	o := cdptest.Options(t)
-	o.Sessions = 2
-	p := cdptest.Pool(t, o)
+	p := shared.Pool(t)
 	a, b := cdptest.Acquire(t, p), cdptest.Acquire(t, p)
 	if a.PID() != b.PID() {
 		t.Fatal("the sessions do not share a browser, so this proves nothing")
@@ -51,7 +49,7 @@ func TestAcquireWaitsAndCanBeCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	got := make(chan error, 1)
 	go func() {
-		_, err := p.Acquire(ctx, "")
+		_, err := p.Acquire(ctx)
 		got <- err
 	}()
 	cancel()

@@ -48,7 +48,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if left := list(t, o.Dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	if _, err := p.Acquire(t.Context(), ""); err != cdp.ErrPoolClosed {
+	if _, err := p.Acquire(t.Context()); err != cdp.ErrPoolClosed {
 		t.Errorf("Acquire after Close: %v", err)
 	}
 	// Goroutines are looked at by TestMain.
@@ -134,7 +134,7 @@ func TestOutputIsDrained(t *testing.T) {
 func TestBrowserThatDoesNotStart(t *testing.T) {
 	o := cdptest.Options(t)
 	o.Binary = wrapper(t, "echo 'the reason' >&2; exit 3")
-	_, err := cdptest.Pool(t, o).Acquire(t.Context(), "")
+	_, err := cdptest.Pool(t, o).Acquire(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "the reason") || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("got %v", err)
 	}
@@ -152,7 +152,7 @@ func TestEnvironmentIsNotInherited(t *testing.T) {
 
 func TestSandboxIsOn(t *testing.T) {
 	url, _ := serve(t)
-	s := cdptest.Acquire(t, cdptest.Pool(t, cdptest.Options(t)))
+	s := cdptest.Acquire(t, shared.Pool(t))
 	if _, err := s.Navigate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestSandboxOffIsExplicit(t *testing.T) {
 func TestBrokenSandboxIsNamed(t *testing.T) {
 	o := cdptest.Options(t)
 	o.Binary = wrapper(t, "echo '[1:1:FATAL:zygote_host_impl_linux.cc] No usable sandbox! If you are running on Ubuntu' >&2; exit 1")
-	_, err := cdptest.Pool(t, o).Acquire(t.Context(), "")
+	_, err := cdptest.Pool(t, o).Acquire(t.Context())
 	if err == nil || !strings.Contains(err.Error(), cdp.ErrSandbox.Error()) || !strings.Contains(err.Error(), "sandbox to off") {
 		t.Errorf("got %v", err)
 	}

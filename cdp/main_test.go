@@ -7,20 +7,23 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/waybill-dev/waybill/cdp"
+	"github.com/waybill-dev/waybill/cdp/cdptest"
 )
 
 // envChild makes the test binary a process that owns a browser and is killed.
 const envChild = "CDP_TEST_CHILD"
+
+// shared is one browser for the tests that only need some page. Those that kill
+// it, or set options, have one of their own.
+var shared cdptest.Shared
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(envChild); dir != "" {
 		child(dir)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	os.Exit(cdptest.Main(m, &shared))
 }
 
 // child launches a browser in dir, says so, and waits to be killed.
@@ -33,7 +36,7 @@ func child(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	s, err := p.Acquire(context.Background(), "")
+	s, err := p.Acquire(context.Background())
 	if err != nil {
 		panic(err)
 	}

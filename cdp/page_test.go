@@ -21,7 +21,7 @@ import (
 func open(t *testing.T, path string) (context.Context, *cdp.Session) {
 	t.Helper()
 	url, _ := serve(t)
-	s := cdptest.Acquire(t, cdptest.Pool(t, cdptest.Options(t)))
+	s := cdptest.Acquire(t, shared.Pool(t))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	if _, err := s.Navigate(ctx, url+path); err != nil {
@@ -32,7 +32,7 @@ func open(t *testing.T, path string) (context.Context, *cdp.Session) {
 
 func TestNavigate(t *testing.T) {
 	url, _ := serve(t)
-	s := cdptest.Acquire(t, cdptest.Pool(t, cdptest.Options(t)))
+	s := cdptest.Acquire(t, shared.Pool(t))
 	for _, c := range []struct {
 		path, end string
 		status    int
@@ -42,6 +42,7 @@ func TestNavigate(t *testing.T) {
 		{"/#part", "/#part", 200, nil}, // inside the document
 		{"/moved", "/next", 200, []string{url + "/moved", url + "/moved2"}},
 		{"/js", "/next", 200, nil},
+		{"/frame", "/frame", 200, nil}, // the redirects of its parts are not its own
 		{"/absent", "/absent", 404, nil},
 		{"/empty500", "/empty500", 500, nil},
 		{"/alert", "/alert", 200, nil},
@@ -74,7 +75,7 @@ func TestNavigate(t *testing.T) {
 }
 
 func TestSchemesAreAllowListed(t *testing.T) {
-	s := cdptest.Acquire(t, cdptest.Pool(t, cdptest.Options(t)))
+	s := cdptest.Acquire(t, shared.Pool(t))
 	for _, address := range []string{"file:///etc/hostname", "FILE:///etc/hostname", " file:///etc/hostname", "chrome://version",
 		"view-source:http://127.0.0.1/", "javascript:1", "data:text/html,x", "ftp://127.0.0.1/", "/etc/hostname", "fi\nle:///etc/hostname"} {
 		if _, err := s.Navigate(t.Context(), address); !errors.Is(err, cdp.ErrScheme) {

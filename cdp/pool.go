@@ -59,10 +59,8 @@ func NewPool(o Options) (*Pool, error) {
 }
 
 // Acquire opens a session in a browser context of its own. It waits for a free
-// place until ctx is done. key names who asks; sessions of one key may later be
-// given warm browsers, but never share state.
-func (p *Pool) Acquire(ctx context.Context, key string) (*Session, error) {
-	_ = key // the context mode keeps nothing between sessions
+// place until ctx is done.
+func (p *Pool) Acquire(ctx context.Context) (*Session, error) {
 	select {
 	case <-p.life.Done():
 		return nil, ErrPoolClosed
@@ -206,7 +204,7 @@ func (p *Pool) retire(b *browser) {
 // Start launches the first browser and opens and closes one session in it, so
 // that what cannot work fails here.
 func (p *Pool) Start(ctx context.Context) (Build, error) {
-	s, err := p.Acquire(ctx, "")
+	s, err := p.Acquire(ctx)
 	if err != nil {
 		return Build{}, err
 	}

@@ -1,6 +1,7 @@
 package cdp
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +15,11 @@ import (
 
 const (
 	profilePrefix = "browser-"
-	draftPrefix   = ".new-"
 	ownerSuffix   = ".owner"
+	// draftSuffix is a lock that is being written, which takes no time; one of
+	// draftAge was left by a crash.
+	draftSuffix = ownerSuffix + ".tmp"
+	draftAge    = time.Minute
 	// profileEnv marks every process of a browser with its profile.
 	profileEnv = "WAYBILL_PROFILE"
 )
@@ -51,24 +55,19 @@ type profile struct{ dir string }
 
 // newProfile makes an empty profile below base for Chrome's user (-1: ours).
 // The lock comes before the folder, so that no other process ever sees a
-// profile without its owner.
+// profile without its owner, and a crash in between leaves nothing that Sweep
+// cannot judge.
 func newProfile(base string, uid int) (*profile, error) {
-	draft, err := os.MkdirTemp(base, draftPrefix)
-	if err != nil {
-		return nil, fmt.Errorf("make a browser profile: %w", err)
-	}
-	p := &profile{dir: filepath.Join(base, profilePrefix+strings.TrimPrefix(filepath.Base(draft), draftPrefix))}
-	if uid >= 0 {
-		err = os.Chown(draft, uid, uid)
-	}
+	p := &profile{dir: filepath.Join(base, profilePrefix+strings.ToLower(rand.Text()[:12]))}
+	err := p.lock(process{})
 	if err == nil {
-		err = p.lock(process{})
+		err = os.Mkdir(p.dir, 0o700)
 	}
-	if err == nil {
-		err = os.Rename(draft, p.dir)
+	if err == nil && uid >= 0 {
+		err = os.Chown(p.dir, uid, uid)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make a browser profile: %w", err), os.RemoveAll(draft), p.remove())
+		return nil, errors.Join(fmt.Errorf("make a browser profile: %w", err), p.remove())
 	}
 	return p, nil
 }
@@ -79,11 +78,11 @@ func (p *profile) lock(browser process) error {
 	if err != nil {
 		return err
 	}
-	tmp := p.dir + ownerSuffix + ".tmp"
-	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
+	draft := p.dir + draftSuffix
+	if err := os.WriteFile(draft, raw, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(tmp, p.dir+ownerSuffix)
+	return os.Rename(draft, p.dir+ownerSuffix)
 }
 
 // remove deletes the folder, then the lock. Processes that are just being
@@ -116,7 +115,7 @@ func Sweep(dir string) (int, error) {
 		return 0, err
 	}
 	removed := 0
-	var errs []error
+	errs := []error{sweepDrafts(dir)}
 	for _, file := range locks {
 		raw, err := os.ReadFile(file)
 		var o owner
@@ -140,6 +139,25 @@ func Sweep(dir string) (int, error) {
 	return removed, errors.Join(errs...)
 }
 
+// sweepDrafts removes locks whose writer never finished them.
+func sweepDrafts(dir string) error {
+	drafts, err := filepath.Glob(filepath.Join(dir, profilePrefix+"*"+draftSuffix))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, file := range drafts {
+		info, err := os.Lstat(file)
+		if err != nil || time.Since(info.ModTime()) < draftAge {
+			continue
+		}
+		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // killLeftovers kills the browser's group: as a whole if its leader is provably
 // the browser of the lock, else only members that carry the profile's mark.
 func (p *profile) killLeftovers(browser process) {
@@ -160,38 +178,48 @@ func (p *profile) killLeftovers(browser process) {
 // prepareDir makes the folder for profiles and checks that it is ours and that
 // Chrome's user (-1: ours) can get there.
 func prepareDir(dir string, uid int) error {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return err
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = ownDir(dir, uid)
 	}
+	if err == nil && uid >= 0 {
+		err = passable(dir, uid)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrProfiles, err)
+	}
+	return nil
+}
+
+// ownDir makes a folder that nobody else can look into, or accepts ours.
+func ownDir(dir string, uid int) error {
 	mode := fs.FileMode(0o700)
 	if uid >= 0 {
 		mode = 0o711 // Chrome's user may pass, not look
 	}
-	if err := os.MkdirAll(abs, mode); err != nil {
-		return fmt.Errorf("folder for browser profiles: %w", err)
+	if err := os.MkdirAll(dir, mode); err != nil {
+		return err
 	}
-	info, err := os.Lstat(abs)
+	info, err := os.Lstat(dir)
 	if err != nil {
 		return err
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !info.IsDir() || !ok || int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("folder for browser profiles %s: it belongs to somebody else", abs)
+		return fmt.Errorf("%s belongs to somebody else", dir)
 	}
-	if err := os.Chmod(abs, mode); err != nil {
-		return err
-	}
-	if uid < 0 {
-		return nil
-	}
-	for d := abs; ; d = filepath.Dir(d) {
+	return os.Chmod(dir, mode)
+}
+
+// passable checks that another user can get to dir.
+func passable(dir string, uid int) error {
+	for d := dir; ; d = filepath.Dir(d) {
 		info, err := os.Stat(d)
 		if err != nil {
 			return err
 		}
 		if info.Mode()&0o001 == 0 {
-			return fmt.Errorf("folder for browser profiles %s: user %d, who runs Chrome, cannot pass %s (chmod o+x, or another folder)", abs, uid, d)
+			return fmt.Errorf("%s: user %d, who runs Chrome, cannot pass %s (chmod o+x, or use another folder)", dir, uid, d)
 		}
 		if d == filepath.Dir(d) {
 			return nil

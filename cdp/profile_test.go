@@ -2,15 +2,19 @@ package cdp_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/waybill-dev/waybill/cdp"
+	"github.com/waybill-dev/waybill/cdp/cdptest"
 )
 
 // leave writes a profile with its lock as a crashed process would leave it.
@@ -60,6 +64,48 @@ func TestSweepTouchesOnlyWhatIsProvablyOwnerless(t *testing.T) {
 	}
 	if cdp.Identify(bystander.Process.Pid).Start == "" {
 		t.Error("a process that is not ours was killed")
+	}
+}
+
+// A crash may also come between any two steps of the making of a profile.
+func TestSweepOfHalfMadeProfiles(t *testing.T) {
+	dir := t.TempDir()
+	dead, err := json.Marshal(map[string]any{"boot": cdp.BootID(), "owner": map[string]any{"pid": 1 << 22, "start": "1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"browser-locked.owner", "browser-old.owner.tmp", "browser-young.owner.tmp"} {
+		if err := os.WriteFile(filepath.Join(dir, name), dead, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	longAgo := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, "browser-old.owner.tmp"), longAgo, longAgo); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := cdp.Sweep(dir); n != 1 || err != nil {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	// Somebody may be writing it right now.
+	if diff := cmp.Diff([]string{"browser-young.owner.tmp"}, list(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// As root, Chrome runs as another user, who must get to the profile.
+func TestFolderThatChromeCannotReach(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root runs Chrome as another user")
+	}
+	o := cdptest.Options(t)
+	closed := filepath.Join(o.Dir, "closed")
+	if err := os.Mkdir(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o.Dir = filepath.Join(closed, "browsers")
+	_, err := cdptest.Pool(t, o).Acquire(t.Context())
+	if !errors.Is(err, cdp.ErrProfiles) || !strings.Contains(err.Error(), "cannot pass "+closed+" (chmod o+x") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -30,11 +30,14 @@ type unit struct {
 // numbers are refused by the loader and count as 0 here.
 func NewBudget(fuel, io int64) *Budget {
 	b := new(Budget)
-	for u, n := range map[*unit]int64{&b.fuel: fuel, &b.io: io} {
-		u.limit = max(0, n)
-		u.left.Store(u.limit)
-	}
+	b.fuel.fill(fuel)
+	b.io.fill(io)
 	return b
+}
+
+func (u *unit) fill(n int64) {
+	u.limit = max(0, n)
+	u.left.Store(u.limit)
 }
 
 // Limit returns a budget that spends from b, and of that at most so many units
@@ -116,4 +119,12 @@ func (b *Budget) Spent(name string) int64 {
 		return 0
 	}
 	return b.unit(name).spent.Load()
+}
+
+// SpentAll returns what has been charged so far, by unit.
+func (b *Budget) SpentAll() (fuel, io int64) {
+	if b == nil {
+		return 0, 0
+	}
+	return b.fuel.spent.Load(), b.io.spent.Load()
 }

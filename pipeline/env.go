@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"strings"
 )
 
@@ -26,8 +27,11 @@ type Env struct {
 	// CacheDir is a private folder for things worth keeping between runs
 	// (compiled kernels). Empty means do not cache.
 	CacheDir string
-	// RuntimeDir is a private folder for things that live as long as the
-	// process (browser profiles).
+	// RuntimeDir is a folder for things that live as long as the process
+	// (browser profiles): the same in every run, so that one finds what a crash
+	// of another left. Only we can list it or write to it; if we are root,
+	// others can pass it, so what is private needs a folder of mode 0700 in it.
+	// Empty means that the stage finds a place of its own.
 	RuntimeDir string
 	// Stdout is where `send: { to: stdout }` writes; never nil.
 	Stdout io.Writer
@@ -56,6 +60,21 @@ func SplitURL(url string) (scheme, rest string, ok bool) {
 		return "", "", false
 	}
 	return scheme, rest, true
+}
+
+// FilePath returns the path that a file: URL names, relative ones below dir:
+// file:var/x, file:/var/x and file:///var/x. Any other URL, and one that names
+// nothing, is an error with the code bad-url.
+func FilePath(url, dir string) (string, error) {
+	scheme, path, ok := SplitURL(url)
+	path = strings.TrimPrefix(path, "//")
+	if !ok || scheme != "file" || path == "" {
+		return "", Fail("bad-url", "%q is not a file: URL", url).WithHint("for example file:var/name")
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	return path, nil
 }
 
 type traceKey struct{}

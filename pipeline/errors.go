@@ -97,6 +97,23 @@ func SkipItem(format string, args ...any) *Error {
 	return &Error{Kind: Skip, Code: "skipped", Err: fmt.Errorf(format, args...)}
 }
 
+// Codes of Item.Condemned that every queue has.
+const (
+	CodeAttemptsExhausted = "attempts-exhausted"
+	CodeDeadlineExceeded  = "deadline-exceeded"
+)
+
+// AttemptsExhausted condemns an item whose workers died in each of its attempts.
+func AttemptsExhausted(attempts int) *Error {
+	return Fail(CodeAttemptsExhausted, "no attempt is left: %d ended without an answer from their worker", attempts).
+		WithHint("an item that kills its worker each time is often the reason; waybill queue retry tries it anew")
+}
+
+// DeadlineExceeded condemns an item that waited longer than its deadline.
+func DeadlineExceeded(deadline time.Time) *Error {
+	return Fail(CodeDeadlineExceeded, "the deadline %s passed before an attempt succeeded", deadline.UTC().Format(time.RFC3339))
+}
+
 // WithHint sets the hint and returns e.
 func (e *Error) WithHint(format string, args ...any) *Error {
 	e.Hint = fmt.Sprintf(format, args...)

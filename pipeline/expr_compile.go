@@ -15,6 +15,7 @@ import (
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/optimizer"
+	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
 
 	"github.com/waybill-dev/waybill/pipeline/internal/node"
@@ -90,51 +91,68 @@ func compile(src string, condition bool) (*program, *exprError) {
 		return nil, &exprError{offset: max(0, strings.Index(src, "$env")), message: "unknown name $env", hint: "an expression sees item"}
 	}
 	p := &program{code: code, body: u.body, artifacts: u.artifacts}
-	p.machines.New = func() any { return &machine{vm: vm.VM{MemoryBudget: maxExprMemory}} }
+	p.machines.New = newMachine
 	return p, nil
 }
 
-// compileGuarded does what expr.Compile does, with a configuration that is
-// reused. A panic of the compiler becomes an error: the source comes from a file
-// that may hold anything.
+func newMachine() any { return &machine{vm: vm.VM{MemoryBudget: maxExprMemory}} }
+
+// exprCompiler does what expr.Compile does, time and again. It keeps what it has
+// learnt about the types of the environment: learning that anew takes longer
+// than compiling an expression. Parsers are not kept: expr-lang's, though
+// documented as reusable, goes on counting where it stopped. It does one
+// compilation at a time.
+type exprCompiler struct {
+	config  conf.Config
+	checker checker.Checker
+}
+
+// exprCompilers holds idle compilers.
+var exprCompilers = sync.Pool{New: func() any {
+	tables := functionTables()
+	c := &exprCompiler{config: conf.Config{Optimize: true, ShortCircuit: true, MaxNodes: maxExprNodes,
+		Functions: tables.Functions, Builtins: tables.Builtins, Disabled: tables.Disabled}}
+	c.config.WithEnv(exprEnv{})
+	return c
+}}
+
+// compileGuarded turns a panic of the compiler into an error: the source comes
+// from a file that may hold anything. A compiler that failed is not used again,
+// since it may have stopped half way.
 func compileGuarded(src string, condition bool) (code *vm.Program, err error) {
-	config := exprConfigs.Get().(*conf.Config)
+	c := exprCompilers.Get().(*exprCompiler)
 	defer func() {
-		if r := recover(); r != nil { // the configuration may be half written
+		if r := recover(); r != nil {
 			err = fmt.Errorf("the expression cannot be compiled: %v", r)
-			return
 		}
-		exprConfigs.Put(config)
+		if err == nil {
+			exprCompilers.Put(c)
+		}
 	}()
-	config.Expect, config.ExpectAny = reflect.Invalid, false
+	return c.compile(src, condition)
+}
+
+func (c *exprCompiler) compile(src string, condition bool) (*vm.Program, error) {
+	c.config.Expect, c.config.ExpectAny = reflect.Invalid, false
 	if condition {
-		config.Expect, config.ExpectAny = reflect.Bool, true
+		c.config.Expect, c.config.ExpectAny = reflect.Bool, true
 	}
-	tree, err := checker.ParseCheck(src, config)
+	tree, err := parser.ParseWithConfig(src, &c.config)
 	if err != nil {
 		return nil, err
 	}
-	if err := optimizer.Optimize(&tree.Node, config); err != nil {
+	if _, err := c.checker.Check(tree, &c.config); err != nil {
+		return nil, err
+	}
+	if err := optimizer.Optimize(&tree.Node, &c.config); err != nil {
 		var f *file.Error
 		if errors.As(err, &f) {
 			return nil, f.Bind(tree.Source)
 		}
 		return nil, err
 	}
-	return compiler.Compile(tree, config)
+	return compiler.Compile(tree, &c.config)
 }
-
-// exprConfigs holds configurations of the compiler for reuse. Each keeps what it
-// has learnt about the types of the environment; learning it anew for every
-// expression takes longer than compiling one. A configuration serves one
-// compilation at a time.
-var exprConfigs = sync.Pool{New: func() any {
-	tables := functionTables()
-	config := &conf.Config{Optimize: true, ShortCircuit: true, MaxNodes: maxExprNodes,
-		Functions: tables.Functions, Builtins: tables.Builtins, Disabled: tables.Disabled}
-	config.WithEnv(exprEnv{})
-	return config
-}}
 
 // functionTables holds the functions of the allow-list. Nothing writes to its
 // maps once they are made.

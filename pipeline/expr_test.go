@@ -255,3 +255,34 @@ func TestReferencesAreNoCode(t *testing.T) {
 		t.Errorf("secrets = %v", plan.Secrets)
 	}
 }
+
+// TestCompilersKeepNothing: expressions that compile, that do not, and
+// conditions do not change what is compiled after them, nor beside them.
+func TestCompilersKeepNothing(t *testing.T) {
+	it := &pipeline.Item{ID: "7", Priority: 3, Meta: map[string]string{"a": "x"}, Body: pipeline.JSONBody(map[string]any{"n": 4})}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				for src, want := range map[string]any{
+					"item.body.n + item.priority": 7, "item.id": "7", "item.meta.a == 'x'": true, "filter(1..4, # > 2)": []any{3, 4},
+					"item.idd": "item has no field idd", "filter(item.body, {": "unexpected token EOF", "map([1], now())": "unknown name now", "item.id + 1": "invalid operation: + (mismatched types string and int)",
+				} {
+					var got any
+					if e, err := pipeline.CompileExpr(src); err != nil {
+						got = err.Error()
+					} else if got, err = e.Eval(it); err != nil {
+						t.Error(err)
+					}
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("%s: %s", src, diff)
+					}
+					if _, err := pipeline.CompileCondition("item.id"); err == nil {
+						t.Error("text is a condition")
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

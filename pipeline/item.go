@@ -1,6 +1,11 @@
 package pipeline
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
 
 // Item is one unit of work on its way through a pipeline. Exactly one carrier
 // owns an item at a time, so stages may change it without locks; they must not
@@ -36,14 +41,15 @@ type Item struct {
 	// Body is the item's main value.
 	Body Body
 	// Meta holds small strings about the item (host, status, ...). It may be
-	// nil; SetMeta makes it.
+	// nil. A stage changes it with SetMeta or puts another map in its place.
 	Meta map[string]string
-	// Artifacts are named bytes beside the body, in order of creation.
+	// Artifacts are named bytes beside the body, in order of creation. A stage
+	// changes them with SetArtifact.
 	Artifacts []Artifact
 
 	// Input is the body as it was claimed, for the receipt.
 	Input []byte
-	// Outputs lists what store stages made durable, in order.
+	// Outputs lists what store stages made durable, in order; they append to it.
 	Outputs []Output
 	// Receipt is the digest of the item's statement, once witnessed.
 	Receipt Digest
@@ -56,10 +62,20 @@ type Item struct {
 	// receipt; stages read it and do not change it.
 	Steps []StepRecord
 
+	// Condemned is set by a source whose claim may not run: the item's attempts
+	// were used up by workers that died (AttemptsExhausted), its deadline passed
+	// while it waited (DeadlineExceeded), or it cannot be read. The engine ends
+	// it as dead with this cause, with a receipt, and no stage sees it. Such a
+	// claim is not an attempt.
+	Condemned error
+
 	// Parent is the item that emitted this one, or nil.
 	Parent *Item
 
 	emitted []*Item
+
+	// A checkpoint holds the same map or array: it is copied before a change.
+	sharedMeta, sharedArtifacts bool
 }
 
 // TraceContext carries a W3C trace context through queues and receipts.
@@ -114,7 +130,10 @@ type StepRecord struct {
 func (it *Item) SetMeta(name, value string) {
 	if it.Meta == nil {
 		it.Meta = make(map[string]string, 4)
+	} else if it.sharedMeta {
+		it.Meta = maps.Clone(it.Meta)
 	}
+	it.sharedMeta = false
 	it.Meta[name] = value
 }
 
@@ -130,6 +149,9 @@ func (it *Item) Artifact(name string) *Artifact {
 
 // SetArtifact adds an artifact or replaces the one of the same name.
 func (it *Item) SetArtifact(a Artifact) {
+	if it.sharedArtifacts {
+		it.Artifacts, it.sharedArtifacts = slices.Clone(it.Artifacts), false
+	}
 	if old := it.Artifact(a.Name); old != nil {
 		*old = a
 		return
@@ -146,6 +168,20 @@ func (it *Item) DependOn(d Dependency) {
 		}
 	}
 	it.Dependencies = append(it.Dependencies, d)
+}
+
+// NewChild makes a child to be emitted, with what a child inherits: the key, the
+// metadata, the claimed input and the dependencies. It has no body. Its id is
+// the item's id, "/" and the index, so that a second attempt makes the same
+// children and stores that know an id see a repetition.
+func (it *Item) NewChild(index int) *Item {
+	return &Item{
+		ID:           it.ID + "/" + strconv.Itoa(index),
+		Key:          it.Key,
+		Meta:         maps.Clone(it.Meta),
+		Input:        it.Input,
+		Dependencies: slices.Clone(it.Dependencies),
+	}
 }
 
 // Emit hands a child to the engine. The child goes on at the stage after the

@@ -176,7 +176,8 @@ func (c *common) target(key string, run RunConfig) any {
 	case "concurrency":
 		return &c.Concurrency
 	case "retry":
-		c.Retry = &run.Retry
+		retry := run.Retry
+		c.Retry = &retry
 		return &c.Retry
 	case "on_error":
 		return &c.OnError

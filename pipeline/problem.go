@@ -43,6 +43,9 @@ const (
 // NodeField is one entry of a mapping: its name, its key and its value.
 type NodeField = node.Field
 
+// NodeKey is a key of a mapping.
+type NodeKey = node.Key
+
 // NodeUnmarshaler is implemented by config types that decode themselves, such
 // as unions and scalars with a syntax of their own. Problems are reported on
 // the node with n.Problem; the method returns nothing.

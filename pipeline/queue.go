@@ -119,22 +119,29 @@ type Queue interface {
 	// Retry makes dead items ready again, with fresh attempts and their
 	// history kept, and returns how many.
 	Retry(ctx context.Context, f Filter) (int, error)
-	// Drop deletes items that are not leased and returns how many.
+	// Drop deletes items that are not leased and returns how many. An empty
+	// filter selects everything, and there is no way back: a caller that takes
+	// filters from people must ask before it deletes a large part.
 	Drop(ctx context.Context, f Filter) (int, error)
 	// Queues lists the names of all queues behind the same URL.
 	Queues(ctx context.Context) ([]string, error)
 }
 
+// DefaultLease is how long a claim lasts when nobody says: long enough for a
+// renewal every third of it to survive a busy machine, short enough that a lost
+// process holds nobody up for long.
+const DefaultLease = 30 * time.Second
+
 // QueueOptions are what a pipeline or a command line says about a queue.
 type QueueOptions struct {
 	// Queue is the name inside the store; the default is "default".
 	Queue string
-	// Lease is how long a claim lasts without renewal.
+	// Lease is how long a claim lasts without renewal; 0 means DefaultLease.
 	Lease time.Duration
 	// Owner names the process in entries and events.
 	Owner string
-	// MaxAttempts is for items that do not say; an item whose lease expires
-	// when its attempts are used up is dead.
+	// MaxAttempts is for items that do not say; an item whose last attempt ended
+	// with an expired lease is claimed as condemned.
 	MaxAttempts int
 	// Create makes a missing store or queue; without it they are ErrNoQueue.
 	Create bool

@@ -12,6 +12,12 @@ import (
 // decides what becomes of the item. It must return soon after ctx is done. ctx
 // ends at the stage's timeout, the item's deadline, the loss of its lease and
 // the end of the drain.
+//
+// A failed Process leaves no trace in the item: unless it succeeded or the kind
+// is Skip, the engine puts body, metadata, artifacts, outputs, dependencies and
+// receipt back as they were, before it tries again or ends the item. It does so
+// without a copy, so values below them (a decoded body, an artifact's data) are
+// never changed in place, only replaced (Item.SetMeta, Item.SetArtifact).
 type Stage interface {
 	Process(ctx context.Context, it *Item) error
 }
@@ -39,10 +45,12 @@ type Starter interface {
 // called once, after the last item, also when Start failed half-way.
 type Closer = io.Closer
 
-// Committer is implemented by stages (witness) whose work for an item is only
-// complete when its end is known to be a failure: the engine calls Commit with
-// the error of an item that is about to be dead-lettered or dropped, before it
-// tells the queue, so that failures have receipts too.
+// Committer is implemented by stages (witness) that keep evidence of how items
+// end. The engine calls Commit before it tells the queue, for each end that the
+// stage's own Process has not seen: an item or child that is dead, dropped or
+// skipped, at whichever stage, and a parent that succeeded through its children
+// before it came to this stage. A permanent error ends the item as dead,
+// without evidence; with any other the item goes back and is tried again.
 type Committer interface {
 	Commit(ctx context.Context, it *Item, outcome Outcome) error
 }

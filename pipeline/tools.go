@@ -64,7 +64,7 @@ type KernelResult struct {
 	Output  []byte        `json:"-"`
 	Error   string        `json:"error,omitempty"`
 	Code    string        `json:"code,omitempty"`
-	Fuel    *int64        `json:"fuel,omitempty"` // nil until kernels are metered
+	Fuel    *int64        `json:"fuel,omitempty"` // nil if it never ran
 	Elapsed time.Duration `json:"elapsedNs"`
 	Digest  Digest        `json:"kernel"`
 	Dialect string        `json:"dialect"`
@@ -77,7 +77,9 @@ type KernelRunner func(ctx context.Context, r KernelRun) (KernelResult, error)
 // Probe is one check of `waybill doctor`.
 type Probe struct {
 	Name string
-	Run  func(ctx context.Context) Finding
+	// Run looks at the machine. Of env it gets what does not depend on a
+	// pipeline: Log, Dir, CacheDir and RuntimeDir.
+	Run func(ctx context.Context, env Env) Finding
 }
 
 // Finding is what a probe found. Status is ok, warn or fail.

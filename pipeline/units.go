@@ -52,6 +52,16 @@ func (d *Duration) UnmarshalNode(n *Node) {
 	}
 }
 
+// ParseDuration reads a duration as pipeline files write it, for flags and
+// embedding.
+func ParseDuration(s string) (Duration, error) {
+	d, hint, err := parseDuration(s)
+	if err != nil && hint != "" {
+		err = fmt.Errorf("%w: %s", err, hint)
+	}
+	return d, err
+}
+
 func parseDuration(s string) (d Duration, hint string, err error) {
 	v, err := time.ParseDuration(s)
 	_, numErr := strconv.ParseFloat(s, 64)
@@ -126,13 +136,22 @@ func (Bytes) NodeSchema() json.RawMessage { return unitSchema(byteUnits) }
 // UnmarshalNode reads the size.
 func (b *Bytes) UnmarshalNode(n *Node) {
 	if text, ok := unitText(n, "a size like 64KiB"); ok {
-		v, err := parseUnits(text, byteUnits)
+		v, err := ParseBytes(text)
 		if err != nil {
-			n.Problem(CodeBadSize, "write 512, 64KiB, 32MiB or 10MB", "%q is not a size: %v", text, err)
+			n.Problem(CodeBadSize, "write 512, 64KiB, 32MiB or 10MB", "%v", err)
 			return
 		}
-		*b = Bytes(v)
+		*b = v
 	}
+}
+
+// ParseBytes reads a size as pipeline files write it, for flags and embedding.
+func ParseBytes(s string) (Bytes, error) {
+	v, err := parseUnits(s, byteUnits)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a size: %w", s, err)
+	}
+	return Bytes(v), nil
 }
 
 // Count is a number with an optional decimal suffix in a config: 200, 10k,
@@ -153,13 +172,22 @@ func (Count) NodeSchema() json.RawMessage { return unitSchema(countUnits) }
 // UnmarshalNode reads the count.
 func (c *Count) UnmarshalNode(n *Node) {
 	if text, ok := unitText(n, "a count like 200M"); ok {
-		v, err := parseUnits(text, countUnits)
+		v, err := ParseCount(text)
 		if err != nil {
-			n.Problem(CodeBadCount, "write 200, 10k, 200M or 2G", "%q is not a count: %v", text, err)
+			n.Problem(CodeBadCount, "write 200, 10k, 200M or 2G", "%v", err)
 			return
 		}
-		*c = Count(v)
+		*c = v
 	}
+}
+
+// ParseCount reads a count as pipeline files write it, for flags and embedding.
+func ParseCount(s string) (Count, error) {
+	v, err := parseUnits(s, countUnits)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a count: %w", s, err)
+	}
+	return Count(v), nil
 }
 
 type unitName struct {

@@ -91,3 +91,30 @@ func TestProblemJSON(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestParseUnits(t *testing.T) {
+	for in, want := range map[string]pipeline.Bytes{"0": 0, "512": 512, "64KiB": 64 << 10, "10MB": 10e6, "1GiB": 1 << 30, "7B": 7, "1.5MB": 1.5e6} {
+		if got, err := pipeline.ParseBytes(in); err != nil || got != want {
+			t.Errorf("%s: %d, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "KiB", "-1", "1XB", "1KiBB", "0.3B", "99999999999999999999", "9999999999TiB"} {
+		if got, err := pipeline.ParseBytes(in); err == nil || !strings.Contains(err.Error(), "is not a size") {
+			t.Errorf("%q is %d, %v", in, got, err)
+		}
+	}
+	if c, err := pipeline.ParseCount("200M"); err != nil || c != 200e6 {
+		t.Errorf("%v, %v", c, err)
+	}
+	if c, err := pipeline.ParseCount("1K"); err == nil || !strings.Contains(err.Error(), "is not a count") {
+		t.Errorf("%v, %v", c, err)
+	}
+	if d, err := pipeline.ParseDuration("1m30s"); err != nil || d.D() != 90*time.Second {
+		t.Errorf("%v, %v", d, err)
+	}
+	for in, want := range map[string]string{"30": "write 30s", "soon": "is not a duration", "-1s": "is negative", "": "is not a duration"} {
+		if d, err := pipeline.ParseDuration(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is %v, %v", in, d, err)
+		}
+	}
+}

@@ -201,6 +201,49 @@ func TestBudgetLimits(t *testing.T) {
 	}
 }
 
+// TestBudgetLimit: a part of a budget spends from the whole; the tighter of the
+// two decides, and a refusal takes nothing from either.
+func TestBudgetLimit(t *testing.T) {
+	whole := pipeline.NewBudget(0, 100)
+	part := whole.Limit(5, 30)
+	if err := part.Reserve(pipeline.UnitIO, 31); pipeline.CodeOf(err) != "budget-exceeded" {
+		t.Errorf("more than the part has: %v", err)
+	}
+	if left, _ := whole.Left(pipeline.UnitIO); left != 100 {
+		t.Errorf("a refused reservation is kept: %d left", left)
+	}
+	if err := part.Reserve(pipeline.UnitIO, 20); err != nil {
+		t.Fatal(err)
+	}
+	part.Settle(pipeline.UnitIO, 20, 10)
+	if left, limited := part.Left(pipeline.UnitIO); left != 20 || !limited || part.Spent(pipeline.UnitIO) != 10 {
+		t.Errorf("the part: left %d, spent %d", left, part.Spent(pipeline.UnitIO))
+	}
+	if err := whole.Reserve(pipeline.UnitIO, 85); err != nil {
+		t.Fatal(err)
+	}
+	whole.Settle(pipeline.UnitIO, 85, 85)
+	if left, _ := part.Left(pipeline.UnitIO); left != 5 || part.Spent(pipeline.UnitIO) != 10 || whole.Spent(pipeline.UnitIO) != 95 {
+		t.Errorf("the whole is the tighter one: left %d, spent %d of %d", left, part.Spent(pipeline.UnitIO), whole.Spent(pipeline.UnitIO))
+	}
+	if err := part.Reserve(pipeline.UnitIO, 6); pipeline.CodeOf(err) != "budget-exceeded" {
+		t.Errorf("more than the whole has: %v", err)
+	}
+	if left, _ := part.Left(pipeline.UnitIO); left != 5 {
+		t.Errorf("a refused reservation is kept: %d left", left)
+	}
+	if _, limited := whole.Left(pipeline.UnitFuel); limited {
+		t.Error("the part's limit binds the whole")
+	}
+	var none *pipeline.Budget
+	if left, limited := none.Limit(0, 7).Left(pipeline.UnitIO); left != 7 || !limited {
+		t.Errorf("a part of an unlimited budget: %d, %v", left, limited)
+	}
+	if _, limited := none.Limit(0, 0).Left(pipeline.UnitIO); limited {
+		t.Error("0 leaves it to the whole")
+	}
+}
+
 // TestBudgetBooks: whatever is reserved and settled, limit = left + reserved +
 // spent, and left is never negative while nobody overspends.
 func TestBudgetBooks(t *testing.T) {

@@ -45,7 +45,9 @@ type Limits struct {
 	Output pipeline.Bytes `yaml:"output,optional"`
 	// Size of the log messages of one call.
 	Log pipeline.Bytes `yaml:"log,optional"`
-	// Metered work of one call. Kernels are not metered yet, so it is refused.
+	// Metered work of one call; a unit is about one instruction. Unlike the
+	// wall time it is the same on every machine. 0: only the timeout and the
+	// item's budget bound it.
 	Fuel pipeline.Count `yaml:"fuel,optional"`
 }
 
@@ -114,7 +116,7 @@ func read(path string) ([]byte, error) {
 
 // limits returns the host's form; Validate has seen to it that they are sane.
 func (l Limits) limits() host.Limits {
-	return host.Limits{Memory: uint64(l.Memory), Timeout: l.Timeout.D(), Output: uint64(l.Output), Log: int(l.Log)}
+	return host.Limits{Memory: uint64(l.Memory), Timeout: l.Timeout.D(), Fuel: int64(l.Fuel), Output: uint64(l.Output), Log: int(l.Log)}
 }
 
 // json is the configuration as the kernel gets it.

@@ -5,9 +5,9 @@
 // the key, the metadata and nothing else. What goes out: a new body or
 // artifact, several items, a skipped item, or a typed failure. A kernel can
 // reach no file, no network, no clock and no randomness but those made from the
-// item; it cannot outgrow its memory, run past its time limit or answer with
-// more than its output limit; whatever it does, the process and the other items
-// go on.
+// item; it cannot outgrow its memory, use more than its fuel, run past its time
+// limit or answer with more than its output limit; whatever it does, the process
+// and the other items go on.
 //
 // Two dialects run: k1 (spec/kernel-abi.md; SDK in plugins/sdk/go) and WASI
 // preview 1 commands (stdin to stdout, a fresh instance per item). The file is
@@ -17,9 +17,9 @@
 //   - config.go, validate.go: the stage's configuration and its problems
 //   - stage.go, item.go: items to records, operations to items
 //   - run.go: `waybill kernel run`
-//   - internal/module: reads a binary; internal/k1: the frames;
-//     internal/wasi: the deterministic WASI; internal/host: wazero, instances,
-//     limits, failures
+//   - internal/module: reads a binary; internal/meter: makes it count its work;
+//     internal/k1: the frames; internal/wasi: the deterministic WASI;
+//     internal/host: wazero, instances, limits, failures
 //
 // It must not know the engine, the command line or other stages.
 package plugins

@@ -24,10 +24,6 @@ func (s *stage) input(it *pipeline.Item) (k1.Record, error) {
 	if err != nil {
 		return k1.Record{}, err
 	}
-	if _, limited := it.Budget.Left(pipeline.UnitFuel); limited {
-		return k1.Record{}, pipeline.Fail("kernel-unmetered", "the item has a fuel budget, but kernels are not metered yet").
-			WithHint("remove run.budget.fuel; limits.timeout bounds the kernel")
-	}
 	if err := spend(it, len(value)); err != nil {
 		return k1.Record{}, err
 	}
@@ -173,6 +169,10 @@ func classify(err error) error {
 	case host.CodeTimeout:
 		e.Kind = pipeline.Retry
 		e.Hint = "raise limits.timeout, or give the kernel less"
+	case host.CodeFuel:
+		e.Hint = "raise limits.fuel, or give the kernel less"
+	case host.CodeBudget:
+		e.Hint = "raise run.budget.fuel or do less per item"
 	case host.CodeMemory:
 		e.Hint = "raise limits.memory, or give the kernel less"
 	case host.CodeOutput:

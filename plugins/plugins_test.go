@@ -51,8 +51,8 @@ func TestProblems(t *testing.T) {
 		{"no exports", func(c *Config) { c.Use = file(t, "k", new(w.Module).Bytes()) }, []string{"use kernel-exports"}, "neither"},
 		{"unknown import", func(c *Config) { c.Use = file(t, "k", noRun.Bytes()) }, []string{"use kernel-exports"}, "kernel/1.exec"},
 		{"memory too small", func(c *Config) { c.Limits.Memory = 1 << 16 }, []string{"use kernel-memory"}, "524288 bytes of memory to start"},
-		{"limits", func(c *Config) { c.Limits = Limits{Memory: 1, Log: -1, Fuel: 5} },
-			[]string{"limits.memory out-of-range", "limits.timeout out-of-range", "limits.output out-of-range", "limits.log out-of-range", "limits.fuel unsupported", "use kernel-memory"}, "fuel is not metered"},
+		{"limits", func(c *Config) { c.Limits = Limits{Memory: 1, Log: -1, Fuel: -5} },
+			[]string{"limits.memory out-of-range", "limits.timeout out-of-range", "limits.output out-of-range", "limits.log out-of-range", "limits.fuel out-of-range", "use kernel-memory"}, "0 (no limit) or more"},
 		{"batch", func(c *Config) { c.Batch = 0 }, []string{"batch out-of-range"}, "1 to 4096"},
 		{"grant", func(c *Config) { c.Grant = []string{"http"} }, []string{"grant[0] unknown-grant"}, `"http" cannot be granted`},
 		{"expression", func(c *Config) { c.With = map[string]any{"a": []any{"x ${{ item.id }}"}} }, []string{"with.a[0] expression"}, "configured once"},
@@ -111,7 +111,7 @@ func TestRun(t *testing.T) {
 	var log bytes.Buffer
 	r := pipeline.KernelRun{Use: built.path("lab.wasm"), Config: []byte(`{"prefix":">"}`), Input: []byte("upper a"), CacheDir: built.cache, Stderr: &log}
 	got, err := Run(t.Context(), r)
-	if err != nil || got.Outcome != "ok" || string(got.Output) != ">A" || got.Dialect != "k1" || got.Elapsed <= 0 || got.Fuel != nil {
+	if err != nil || got.Outcome != "ok" || string(got.Output) != ">A" || got.Dialect != "k1" || got.Elapsed <= 0 || got.Fuel == nil || *got.Fuel < 1000 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	wasm, err := os.ReadFile(r.Use)
@@ -135,6 +135,10 @@ func TestRun(t *testing.T) {
 	if got, err = Run(t.Context(), r); err != nil || got.Code != "kernel-timeout" {
 		t.Errorf("%+v, %v", got, err)
 	}
+	r.Input, r.Limits = []byte("loop"), map[string]string{"fuel": "20M"}
+	if got, err = Run(t.Context(), r); err != nil || got.Code != "kernel-fuel" || *got.Fuel != 20e6 {
+		t.Errorf("%+v, %v", got, err)
+	}
 	got, err = Run(t.Context(), pipeline.KernelRun{Use: built.path("command.wasm"), Input: []byte("in"), CacheDir: built.cache})
 	if err != nil || got.Dialect != "wasi" || !strings.HasSuffix(string(got.Output), "in=in") {
 		t.Errorf("%+v, %v", got, err)
@@ -146,27 +150,16 @@ func TestRunRefuses(t *testing.T) {
 	for want, r := range map[string]pipeline.KernelRun{
 		"no kernel at":   {Use: "no.wasm"},
 		"config":         {Use: lab, Config: []byte("[")},
-		"not metered":    {Use: lab, Limits: map[string]string{"fuel": "1"}},
+		"not a count":    {Use: lab, Limits: map[string]string{"fuel": "1K"}},
 		"no such limit":  {Use: lab, Limits: map[string]string{"speed": "1"}},
 		"not a size":     {Use: lab, Limits: map[string]string{"memory": "many"}},
 		"limits.memory":  {Use: lab, Limits: map[string]string{"memory": "1KiB"}},
-		"limits.timeout": {Use: lab, Limits: map[string]string{"timeout": "-1s"}},
+		"limits.timeout": {Use: lab, Limits: map[string]string{"timeout": "0s"}},
+		"is negative":    {Use: lab, Limits: map[string]string{"timeout": "-1s"}},
+		"has no unit":    {Use: lab, Limits: map[string]string{"timeout": "30"}},
 	} {
 		if _, err := Run(t.Context(), r); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", want, err)
-		}
-	}
-}
-
-func TestParseBytes(t *testing.T) {
-	for in, want := range map[string]pipeline.Bytes{"512": 512, "64KiB": 64 << 10, "10MB": 10e6, "1GiB": 1 << 30, "7B": 7} {
-		if got, err := parseBytes(in); err != nil || got != want {
-			t.Errorf("%s: %d, %v", in, got, err)
-		}
-	}
-	for _, in := range []string{"", "KiB", "-1", "1.5MB", "1XB", "1KiBB", "99999999999999999999"} {
-		if got, err := parseBytes(in); err == nil {
-			t.Errorf("%q is %d", in, got)
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,8 +45,9 @@ func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, erro
 		return pipeline.KernelResult{}, err
 	}
 	started := time.Now()
-	out, logs, err := runOnce(ctx, k, r.Input)
-	result := pipeline.KernelResult{Outcome: "ok", Output: out, Elapsed: time.Since(started), Digest: k.Digest, Dialect: string(k.Dialect), Logs: logs}
+	out, err := runOnce(ctx, k, r.Input)
+	result := pipeline.KernelResult{Outcome: "ok", Output: out.Output, Elapsed: time.Since(started), Fuel: &out.Fuel,
+		Digest: k.Digest, Dialect: string(k.Dialect), Logs: out.Stderr}
 	if err != nil {
 		result.Outcome, result.Error, result.Code = "error", err.Error(), pipeline.CodeOf(err)
 	}
@@ -55,33 +55,35 @@ func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, erro
 }
 
 // runOnce runs one record through a fresh instance and closes it.
-func runOnce(ctx context.Context, k *host.Kernel, input []byte) (out []byte, logs string, err error) {
+func runOnce(ctx context.Context, k *host.Kernel, input []byte) (out host.CommandResult, err error) {
 	at := seed("", input)
 	if k.Dialect == module.Command {
-		out, logs, err = k.RunCommand(ctx, input, 0, at)
-		return out, logs, classify(err)
+		out, err = k.RunCommand(ctx, input, 0, at, nil)
+		return out, classify(err)
 	}
 	i, err := k.Start(ctx)
 	if err != nil {
-		return nil, lastWords(err), classify(err)
+		return host.CommandResult{Stderr: lastWords(err)}, classify(err)
 	}
 	defer i.Close()
 	b, err := k1.NewBatch([]k1.Record{{Value: input, Seed: at}})
 	if err != nil {
-		return nil, "", err
+		return out, err
 	}
 	ops, err := i.Run(ctx, b)
+	out = host.CommandResult{Stderr: i.Stderr(), Fuel: i.Fuel()}
 	if err != nil {
-		return nil, i.Stderr(), classify(err)
+		return out, classify(err)
 	}
 	var values []string
 	for _, op := range ops {
 		if op.Code == k1.Err {
-			return nil, i.Stderr(), pipeline.Fail(host.CodeError, "%s", op.Value)
+			return out, pipeline.Fail(host.CodeError, "%s", op.Value)
 		}
 		values = append(values, string(op.Value))
 	}
-	return []byte(strings.Join(values, "\n")), i.Stderr(), nil
+	out.Output = []byte(strings.Join(values, "\n"))
+	return out, nil
 }
 
 // lastWords returns what a kernel that could not start wrote.
@@ -100,35 +102,21 @@ func (l *Limits) set(limits map[string]string) error {
 		var err error
 		switch name {
 		case "memory":
-			l.Memory, err = parseBytes(text)
+			l.Memory, err = pipeline.ParseBytes(text)
 		case "output":
-			l.Output, err = parseBytes(text)
+			l.Output, err = pipeline.ParseBytes(text)
 		case "log":
-			l.Log, err = parseBytes(text)
+			l.Log, err = pipeline.ParseBytes(text)
 		case "timeout":
-			var d time.Duration
-			d, err = time.ParseDuration(text)
-			l.Timeout = pipeline.Duration(d)
+			l.Timeout, err = pipeline.ParseDuration(text)
 		case "fuel":
-			err = errors.New("fuel is not metered yet, so the limit could not be kept")
+			l.Fuel, err = pipeline.ParseCount(text)
 		default:
-			err = errors.New("no such limit: memory, timeout, output or log")
+			err = errors.New("no such limit: memory, timeout, fuel, output or log")
 		}
 		if err != nil {
 			return fmt.Errorf("limit %s: %w", name, err)
 		}
 	}
 	return nil
-}
-
-// parseBytes reads a size as pipeline files write it: 512, 64KiB, 10MB.
-func parseBytes(text string) (pipeline.Bytes, error) {
-	digits := strings.TrimRight(text, "BKMGikb")
-	units := map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 1e3, "MB": 1e6, "GB": 1e9}
-	unit, known := units[text[len(digits):]]
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || !known || n < 0 || n > 1<<40 {
-		return 0, fmt.Errorf("%q is not a size such as 512, 64KiB or 10MB", text)
-	}
-	return pipeline.Bytes(n * unit), nil
 }

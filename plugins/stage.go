@@ -102,7 +102,7 @@ func load(ctx context.Context, c Config, dir, cacheDir string, log *slog.Logger)
 	if o.Config, err = c.json(); err != nil {
 		return nil, fmt.Errorf("with: %w", err)
 	}
-	if d, _ := host.Inspect(wasm, o.Limits.Memory); d == module.Command {
+	if m, err := module.Parse(wasm); err == nil && m.Dialect() == module.Command {
 		if o.Args, o.Env, err = c.command(); err != nil {
 			return nil, err
 		}
@@ -118,13 +118,13 @@ func (s *stage) Process(ctx context.Context, it *pipeline.Item) error {
 		return err
 	}
 	if s.pool == nil {
-		out, _, err := s.kernel.RunCommand(ctx, in.Value, in.Time, in.Seed)
+		out, err := s.kernel.RunCommand(ctx, in.Value, in.Time, in.Seed, it.Budget)
 		if err != nil {
 			return s.failed(it, err)
 		}
-		return s.finish(it, []k1.Op{{Code: k1.Put, Value: out}})
+		return s.finish(it, []k1.Op{{Code: k1.Put, Value: out.Output}})
 	}
-	ops, err := s.pool.Run(ctx, []k1.Record{in})
+	ops, err := s.pool.Run(ctx, []k1.Record{in}, it.Budget)
 	if err != nil {
 		return s.failed(it, err)
 	}
@@ -160,6 +160,7 @@ func (b batcher) Batching() (int, time.Duration) { return b.config.Batch, linger
 func (b batcher) ProcessBatch(ctx context.Context, items []*pipeline.Item) []error {
 	errs := make([]error, len(items))
 	records := make([]k1.Record, 0, len(items))
+	payers := make([]*pipeline.Budget, 0, len(items))
 	at := make([]int, 0, len(items))
 	for i, it := range items {
 		r, err := b.input(it)
@@ -167,9 +168,9 @@ func (b batcher) ProcessBatch(ctx context.Context, items []*pipeline.Item) []err
 			errs[i] = err
 			continue
 		}
-		records, at = append(records, r), append(at, i)
+		records, payers, at = append(records, r), append(payers, it.Budget), append(at, i)
 	}
-	for n, o := range b.pool.RunAll(ctx, records) {
+	for n, o := range b.pool.RunAll(ctx, records, payers...) {
 		if i := at[n]; o.Err != nil {
 			errs[i] = b.failed(items[i], o.Err)
 		} else {

@@ -244,9 +244,53 @@ func TestBudgetIsCharged(t *testing.T) {
 	if err := s.Process(t.Context(), it); pipeline.CodeOf(err) != "budget-exceeded" || text(t, it.Body) != "upper abc" {
 		t.Errorf("got %v", err)
 	}
-	it.Budget = pipeline.NewBudget(1000, 0)
-	if err := s.Process(t.Context(), it); pipeline.CodeOf(err) != "kernel-unmetered" {
-		t.Errorf("a fuel budget that nobody keeps: %v", err)
+}
+
+// TestFuelIsCharged: an item pays for its own call and no more than it has; the
+// bill of a call is the same in every fresh instance.
+func TestFuelIsCharged(t *testing.T) {
+	spent := func(order string, fuel int64) (int64, string) {
+		it := item(order)
+		it.Budget = pipeline.NewBudget(fuel, 0)
+		err := start(t, lab()).Process(t.Context(), it)
+		return it.Budget.Spent(pipeline.UnitFuel), pipeline.CodeOf(err)
+	}
+	bill, code := spent("upper abc", 0)
+	if code != "" || bill < 1000 {
+		t.Fatalf("spent %d: %s", bill, code)
+	}
+	if again, code := spent("upper abc", bill); again != bill || code != "" {
+		t.Errorf("with just enough: %d, %q", again, code)
+	}
+	if part, code := spent("upper abc", bill-1); part != bill-1 || code != "budget-exceeded" {
+		t.Errorf("with one unit too little: %d, %q", part, code)
+	}
+	if all, code := spent("loop", 5_000_000); all != 5_000_000 || code != "budget-exceeded" {
+		t.Errorf("a loop: %d, %q", all, code)
+	}
+}
+
+// TestBatchSharesTheBill: the fuel of a batch is divided among its items, and one
+// that cannot pay fails alone.
+func TestBatchSharesTheBill(t *testing.T) {
+	c := lab()
+	c.Batch = 3
+	items := []*pipeline.Item{item("upper x"), item("upper y"), item("upper z")}
+	for i, fuel := range []int64{0, 200, 100_000_000} {
+		items[i].Budget = pipeline.NewBudget(fuel, 0)
+	}
+	var codes []string
+	for _, err := range start(t, c).(pipeline.Batcher).ProcessBatch(t.Context(), items) {
+		codes = append(codes, pipeline.CodeOf(err))
+	}
+	if d := cmp.Diff([]string{"", "budget-exceeded", ""}, codes); d != "" {
+		t.Error(d)
+	}
+	if got := items[1].Budget.Spent(pipeline.UnitFuel); got != 200 {
+		t.Errorf("item 1 spent %d of 200", got)
+	}
+	if left, _ := items[2].Budget.Left(pipeline.UnitFuel); left+items[2].Budget.Spent(pipeline.UnitFuel) != 100_000_000 {
+		t.Errorf("%d left of 100M after spending %d", left, items[2].Budget.Spent(pipeline.UnitFuel))
 	}
 }
 

@@ -20,8 +20,8 @@ const codeMissing = "kernel-missing"
 type problem struct{ path, code, hint, message string }
 
 // Validate reports what would keep the kernel from running: bad limits, unknown
-// grants, a missing file, a module that does not fit. The module is read, not
-// compiled.
+// grants, a missing file, a module that does not fit. The module is read and
+// metered, not compiled.
 func (c Config) Validate(v *pipeline.Validation) {
 	for _, p := range c.problems(v.Dir) {
 		v.Problem(p.path, p.code, p.hint, "%s", p.message)
@@ -52,9 +52,7 @@ func (l Limits) problems() []problem {
 	check("timeout", l.Timeout > 0, "more than 0")
 	check("output", l.Output > 0 && l.Output <= maxOutput, "1 byte to 1GiB")
 	check("log", l.Log >= 0 && l.Log <= maxOutput, "0 to 1GiB")
-	if l.Fuel != 0 {
-		found = append(found, problem{"limits.fuel", "unsupported", "use limits.timeout", "fuel is not metered yet, so the limit could not be kept"})
-	}
+	check("fuel", l.Fuel >= 0, "0 (no limit) or more")
 	return found
 }
 

@@ -2,9 +2,10 @@ package runtime
 
 import "time"
 
-// Abort ends the wait of a drain: items in flight are cancelled now, as at the
-// end of its bound, and given back without losing an attempt. It does not start
-// a drain; end the run's context for that.
+// Abort ends the run at once: it claims no more, cancels the items in flight as
+// at the end of a drain's bound, and gives them back without losing an attempt.
+// It is the second interrupt; for a drain that waits for the items, end the
+// run's context.
 func (r *Running) Abort() {
 	r.e.halt(ErrInterrupted)
 	r.e.cancel(errDrained)

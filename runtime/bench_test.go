@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,35 +23,47 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// generator is a source in memory: it gives out left items, and counts what
-// became of them. With reuse it hands the same items out again once they have
-// ended, so that what is measured is the engine and not the making of items.
+// generator is a source in memory. It makes left items, or, with reuse, hands the
+// same ones out again once they have ended, so that what is measured is the
+// engine and not the making of items.
 type generator struct {
-	left, acked int64
-	reuse       []*pipeline.Item
-	next        int
-	out         []*pipeline.Item
+	left  int64
+	reuse bool
+	out   []*pipeline.Item
+
+	mu   sync.Mutex
+	free []*pipeline.Item
 }
 
 func (g *generator) Claim(_ context.Context, most int) ([]*pipeline.Item, error) {
 	if g.left == 0 {
 		return nil, io.EOF
 	}
-	g.out = g.out[:0]
-	for range min(int64(most), g.left) {
-		g.left--
-		g.out = append(g.out, g.item())
+	n := min(most, int(g.left))
+	if g.reuse {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		n = min(n, len(g.free))
+		g.out = append(g.out[:0], g.free[len(g.free)-n:]...)
+		g.free = g.free[:len(g.free)-n]
+	} else {
+		g.out = g.out[:0]
+		for i := range n {
+			g.out = append(g.out, &pipeline.Item{ID: strconv.FormatInt(g.left-int64(i), 10), Attempt: 1,
+				Body: pipeline.RawBody([]byte(`{"n":1}`), pipeline.MediaJSON)})
+		}
 	}
+	g.left -= int64(n)
 	return g.out, nil
 }
 
-func (g *generator) item() *pipeline.Item {
-	if len(g.reuse) == 0 {
-		return &pipeline.Item{ID: strconv.FormatInt(g.left, 10), Attempt: 1, Body: pipeline.RawBody([]byte(`{"n":1}`), pipeline.MediaJSON)}
+func (g *generator) Ack(_ context.Context, it *pipeline.Item, _ pipeline.Outcome) error {
+	if g.reuse {
+		g.mu.Lock()
+		g.free = append(g.free, it)
+		g.mu.Unlock()
 	}
-	it := g.reuse[g.next%len(g.reuse)]
-	g.next++
-	return it
+	return nil
 }
 
 func (g *generator) Pending(context.Context) (int64, time.Time, error) {
@@ -60,7 +73,6 @@ func (g *generator) Lease() time.Duration { return 0 }
 func (g *generator) Renew(context.Context, []*pipeline.Item) ([]*pipeline.Item, error) {
 	return nil, nil
 }
-func (g *generator) Ack(context.Context, *pipeline.Item, pipeline.Outcome) error  { return nil }
 func (g *generator) Nack(context.Context, *pipeline.Item, pipeline.Release) error { return nil }
 
 // BenchmarkPipeline is a whole run, everything on: generate, a no-op stage, and
@@ -78,9 +90,9 @@ func BenchmarkPipeline(b *testing.B) {
 func BenchmarkEngine(b *testing.B) {
 	for _, carriers := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("carriers=%d", carriers), func(b *testing.B) {
-			g := &generator{left: int64(b.N)}
-			for i := range 4 * carriers {
-				g.reuse = append(g.reuse, &pipeline.Item{ID: strconv.Itoa(i), Attempt: 1})
+			g := &generator{left: int64(b.N), reuse: true}
+			for i := range 2 * carriers {
+				g.free = append(g.free, &pipeline.Item{ID: strconv.Itoa(i), Attempt: 1})
 			}
 			drive(b, plan(carriers, source(g), stage("a", nop), stage("b", nop), stage("c", nop), stage("d", nop), stage("e", nop)))
 		})

@@ -20,14 +20,14 @@ func (e *engine) charge(s *stage, it *pipeline.Item) charged {
 		c.sub = true
 		return c
 	}
-	c.fuel, c.io = it.Budget.Spent(pipeline.UnitFuel), it.Budget.Spent(pipeline.UnitIO)
+	c.fuel, c.io = it.Budget.SpentAll()
 	return c
 }
 
 // settle closes the account and returns what the call spent, nil for nothing.
 func (c charged) settle(it *pipeline.Item) map[string]int64 {
-	fuel := it.Budget.Spent(pipeline.UnitFuel) - c.fuel
-	io := it.Budget.Spent(pipeline.UnitIO) - c.io
+	fuel, io := it.Budget.SpentAll()
+	fuel, io = fuel-c.fuel, io-c.io
 	if c.sub {
 		it.Budget = c.whole
 	}

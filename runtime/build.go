@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/runtime/internal/meter"
@@ -21,7 +20,6 @@ type stage struct {
 	breaker *breaker         // nil unless configured
 	retries retryBudget
 	outage  outage
-	served  atomic.Int64 // calls that succeeded
 	meter   *meter.Stage
 }
 
@@ -111,7 +109,7 @@ func (e *engine) addStage(sp *pipeline.StagePlan, impl pipeline.Stage) {
 
 // wire makes the line that carriers walk.
 func (e *engine) wire() {
-	e.line = sched.Line{First: -1, Again: e.again}
+	e.line = sched.Line{First: -1, Again: e.again, Crashed: e.crashed}
 	for i, s := range e.stages {
 		if o, ok := s.impl.(pipeline.Orderer); ok && o.Ordered() {
 			if e.line.First < 0 {
@@ -132,6 +130,8 @@ func (e *engine) wire() {
 		e.batch(i, s)
 	}
 	e.line.Quiet = e.quiet
+	obs := &e.o.Observer
+	e.clocked = len(e.committers) > 0 || obs.Started != nil || obs.Ended != nil || e.plan.Run.Deadline > 0 || e.o.Telemetry != nil
 }
 
 // batch gives a stage a collector, unless the order leaves it no company.

@@ -132,7 +132,11 @@ func TestLostLeaseCancelsTheItemAndWritesNothing(t *testing.T) {
 		var cause atomic.Value
 		s := run(t, plan(2, source(q), stage("a", func(ctx context.Context, it *pipeline.Item) error {
 			if it.ID == "i000" && it.Token == 1 {
-				<-ctx.Done()
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Minute):
+					return errors.New("20 leases later the item still runs")
+				}
 				cause.Store(context.Cause(ctx))
 				return ctx.Err()
 			}

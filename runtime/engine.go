@@ -29,6 +29,7 @@ type engine struct {
 	committers []pipeline.Committer
 	owned      []owned
 	lease      time.Duration
+	clocked    bool // somebody wants to know how long each item took
 
 	line  sched.Line
 	quiet *sched.Quiet // nil unless a stage gathers batches
@@ -52,6 +53,7 @@ type journey struct {
 	root  *sched.Flight // the claimed item's flight, for a child; else nil
 	up    *sched.Flight // the flight that emitted this one, or nil
 	kids  family
+	timed bool          // start is set
 	start time.Duration // since engine.base
 	clock time.Duration // the last reading, if fresh
 	fresh bool
@@ -60,6 +62,7 @@ type journey struct {
 	waited         time.Duration
 
 	span    *telemetry.Item
+	call    call
 	settled atomic.Bool
 
 	mu     sync.Mutex
@@ -74,15 +77,14 @@ func own(f *sched.Flight) *journey { return f.Own.(*journey) }
 // reset makes a journey ready for the next item.
 func (e *engine) reset(f *sched.Flight) {
 	j := own(f)
-	j.mu.Lock()
-	j.cancel, j.cause = nil, nil
+	j.cancel, j.cause = nil, nil // under the feed's lock, as is who reads them
 	if e.lease > 0 {
 		j.renewed = time.Now()
 	}
-	j.mu.Unlock()
 	j.root, j.up, j.span = nil, nil, nil
 	j.kids = family{}
-	j.fresh = false
+	j.fresh, j.timed = false, false
+	j.call = call{}
 	j.triedAt, j.tries, j.waited = -1, 0, 0
 	j.settled.Store(false)
 }
@@ -116,11 +118,18 @@ func (e *engine) handle(f *sched.Flight) {
 	if errors.Is(err, sched.ErrForked) {
 		return
 	}
+	if err != nil {
+		e.reportPanic(f, err)
+	}
+	e.finish(f, err)
+}
+
+// reportPanic logs where a stage panicked, if that is what err is.
+func (e *engine) reportPanic(f *sched.Flight, err error) {
 	if p := new(sched.Panic); errors.As(err, &p) {
 		e.log.Error("a stage panicked", "stage", e.stageName(f), "item", f.Item.ID, "panic", p.Error(), "stack", string(p.Stack))
 		e.o.Observer.worker("panic", e.stageName(f), err)
 	}
-	e.finish(f, err)
 }
 
 func (e *engine) walk(f *sched.Flight) (err error) {
@@ -135,7 +144,10 @@ func (e *engine) walk(f *sched.Flight) (err error) {
 // their parent's.
 func (e *engine) begin(f *sched.Flight) error {
 	j, it := own(f), f.Item
-	j.start = e.now()
+	if j.timed = !f.Untimed || e.clocked; j.timed {
+		j.start = e.now()
+		it.Started = e.base.Add(j.start)
+	}
 	if e.o.Observer.Started != nil {
 		e.o.Observer.Started(it)
 	}

@@ -82,7 +82,7 @@ func (e *engine) unavailable(f *sched.Flight, err error) verdict {
 		var wait time.Duration
 		wait, lasting = s.outage.wait(time.Now())
 		v.after = max(v.after, wait)
-		if e.past.toBlame(f.Item.ID, s.served.Load()) {
+		if e.past.toBlame(f.Item.ID, s.meter.Succeeded()) {
 			attempts, _ := e.policy(s, f.Item)
 			if v.refund = false; f.Item.Attempt >= attempts {
 				return verdict{result: pipeline.Dead, err: err}

@@ -63,7 +63,7 @@ func (e *engine) run(ctx context.Context) error {
 	claims, endClaims := context.WithCancelCause(ctx)
 	defer endClaims(nil)
 	e.halt = func(err error) { endClaims(err) }
-	e.trace = e.o.Telemetry.Run(e.plan.Name, e.o.RunID, e.plan.Secrets)
+	e.trace = e.o.Telemetry.Run(ctx, e.plan.Name, e.o.RunID, e.plan.Secrets)
 	defer e.trace.End()
 	e.feed = e.newFeed(claims)
 	stopMetrics, err := telemetry.Serve(e.o.MetricsAddr, func() telemetry.Reading { return e.reading(books) })

@@ -92,7 +92,6 @@ func TestNothingIsClaimedBeforeEveryStageStarted(t *testing.T) {
 }
 
 type starter struct {
-	fn
 	err    error
 	closed int
 	order  *[]string

@@ -132,7 +132,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (e *engine) book(f *sched.Flight, v verdict, err error) {
 	j, it := own(f), f.Item
 	var elapsed time.Duration
-	if j.start > 0 {
+	if j.timed {
 		elapsed = e.now() - j.start
 	}
 	obs := &e.o.Observer
@@ -149,13 +149,18 @@ func (e *engine) book(f *sched.Flight, v verdict, err error) {
 		e.released(it, v, elapsed)
 	default:
 		e.past.ended(it.ID)
-		e.stats.ended(v.result, elapsed)
+		e.stats.ended(v.result)
+		if j.timed {
+			e.stats.time.Record(elapsed)
+		}
 		e.logEnd(it, v)
 		if obs.Ended != nil {
 			obs.Ended(it, e.outcome(it, v), elapsed)
 		}
 	}
-	j.span.End(spanEnd(it, v, err))
+	if j.span != nil {
+		j.span.End(spanEnd(it, v, err))
+	}
 }
 
 func (e *engine) released(it *pipeline.Item, v verdict, elapsed time.Duration) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/runtime/internal/meter"
 	"github.com/waybill-dev/waybill/runtime/telemetry"
 )
 
@@ -77,7 +78,14 @@ func (e *engine) reading(ctx context.Context) telemetry.Reading {
 		m := st.meter
 		r.Stages = append(r.Stages, telemetry.StageReading{Name: st.plan.Name, InFlight: m.InFlight(), Calls: m.Calls(),
 			Skipped: m.Skipped(), Errors: m.Errors(), Timed: uint64(m.Time.Count()), Seconds: m.Time.Sum().Seconds(),
-			Buckets: telemetry.Buckets(m.Time.Below)})
+			Buckets: telemetry.Buckets(m.Time.Below), Exemplars: exemplars(m)})
 	}
 	return r
+}
+
+func exemplars(m *meter.Stage) (out []telemetry.Exemplar) {
+	for _, x := range m.Samples() {
+		out = append(out, telemetry.Exemplar{TraceID: x.TraceID, Seconds: x.Took.Seconds(), At: x.At})
+	}
+	return out
 }

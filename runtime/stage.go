@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/runtime/internal/sched"
+	"github.com/waybill-dev/waybill/runtime/telemetry"
 )
 
 // skip evaluates a stage's `when`. An item that it does not hold for goes on
@@ -25,81 +26,126 @@ func (e *engine) skip(f *sched.Flight) (bool, error) {
 	return !holds, nil
 }
 
+// call is one call of a stage under way: what leave needs to end it.
+type call struct {
+	open  bool
+	timed bool
+	probe bool // of the breaker
+	start time.Duration
+	spent charged
+	span  *telemetry.Span
+}
+
 // runStage is one call of a stage with everything that surrounds it: breaker,
 // span, timeout, budget, clock, counters, and the children it emitted.
 func (e *engine) runStage(ctx context.Context, f *sched.Flight) error {
-	s, it := e.stages[f.At], f.Item
-	probe := false
-	if s.breaker != nil {
-		var err error
-		if probe, err = s.breaker.enter(time.Now()); err != nil {
-			s.meter.Failed(codeBreaker)
-			return e.blame(err, s.plan, it)
-		}
-	}
-	spent := e.charge(s, it)
-	elapsed, err := e.timed(ctx, s, f)
-	used := spent.settle(it)
-	if s.breaker != nil {
-		e.change(s, s.breaker.leave(probe, err, time.Now()), err)
-	}
+	s := e.stages[f.At]
+	ctx, err := e.enter(ctx, s, f)
 	if err != nil {
-		s.meter.Failed(pipeline.CodeOf(err))
 		return err
 	}
-	s.served.Add(1)
-	s.retries.earn()
-	s.outage.over()
-	it.Steps = append(it.Steps, pipeline.StepRecord{Stage: s.plan.Name, Kind: s.plan.Kind, Result: "ok", Elapsed: elapsed, Spent: used})
-	if kids := it.TakeEmitted(); len(kids) > 0 {
+	if s.collect == nil && s.plan.Timeout <= 0 {
+		err = s.impl.Process(ctx, f.Item)
+	} else {
+		err = e.bounded(ctx, s, f)
+	}
+	if err = e.leave(f, err); err != nil {
+		return err
+	}
+	if kids := f.Item.TakeEmitted(); len(kids) > 0 {
 		e.fork(f, kids)
 		return sched.ErrForked
 	}
 	return nil
 }
 
-// timed calls the stage inside its span and meter. Cheap stages are timed only
-// now and then; a traced item is timed always.
-func (e *engine) timed(ctx context.Context, s *stage, f *sched.Flight) (elapsed time.Duration, err error) {
+// crashed ends the call of a stage that panicked.
+func (e *engine) crashed(f *sched.Flight, bug error) error {
+	if own(f).call.open {
+		return e.leave(f, bug)
+	}
+	return bug // not the stage but somebody around it
+}
+
+// enter begins a call. The error is the breaker's.
+func (e *engine) enter(ctx context.Context, s *stage, f *sched.Flight) (context.Context, error) {
 	j := own(f)
-	timed := s.meter.Enter()
-	var start time.Duration
-	if timed {
+	c := &j.call
+	if s.breaker != nil {
+		var err error
+		if c.probe, err = s.breaker.enter(time.Now()); err != nil {
+			s.meter.Refused(codeBreaker)
+			return nil, e.blame(err, s.plan, f.Item)
+		}
+	}
+	c.open = true
+	c.spent = e.charge(s, f.Item)
+	// Cheap stages are timed only now and then, a flight of a brisk feed not at
+	// all. Where one stage ends the next one begins: one reading is for both.
+	c.timed = s.meter.Enter() && !f.Untimed
+	if c.timed {
 		if !j.fresh || e.line.Stages[f.At].Permit != nil {
 			j.clock = e.now()
 		}
-		start = j.clock
+		c.start = j.clock
 	}
-	span := e.root(f).span.Stage(s.plan.Name, s.plan.Kind)
-	if span != nil {
-		ctx = pipeline.ContextWithTrace(ctx, span.Context())
+	if e.trace == nil {
+		return ctx, nil
 	}
-	err = e.explain(ctx, s, f, e.bounded(ctx, s, f))
-	span.End(err)
-	s.meter.Leave()
-	if j.fresh = timed; timed {
-		j.clock = e.now()
-		elapsed = j.clock - start
-		s.meter.Took(elapsed)
+	if c.span = e.root(f).span.Stage(s.plan.Name, s.plan.Kind); c.span != nil {
+		ctx = pipeline.ContextWithTrace(ctx, c.span.Context())
 	}
-	if e.o.Observer.StageDone != nil {
-		e.o.Observer.StageDone(f.Item, s.plan.Name, elapsed, err)
-	}
-	return elapsed, err
+	return ctx, nil
 }
 
-// bounded calls the stage under its timeout, if it has one. Only then is a
-// context made.
+// leave ends a call and returns the stage's error as the item's.
+func (e *engine) leave(f *sched.Flight, err error) error {
+	s, it, j := e.stages[f.At], f.Item, own(f)
+	c := &j.call
+	c.open = false
+	if err != nil {
+		err = e.explain(s, f, err)
+	}
+	s.meter.Leave()
+	var elapsed time.Duration
+	if j.fresh = c.timed; c.timed {
+		j.clock = e.now()
+		elapsed = j.clock - c.start
+		s.meter.Took(elapsed)
+	}
+	if c.span != nil {
+		if c.timed {
+			s.meter.Sample(elapsed, c.span.TraceID())
+		}
+		c.span.End(err)
+		c.span = nil
+	}
+	if e.o.Observer.StageDone != nil {
+		e.o.Observer.StageDone(it, s.plan.Name, elapsed, err)
+	}
+	used := c.spent.settle(it)
+	if s.breaker != nil {
+		e.change(s, s.breaker.leave(c.probe, err, time.Now()), err)
+	}
+	if err != nil {
+		s.meter.Failed(pipeline.CodeOf(err))
+		return err
+	}
+	s.retries.earn()
+	s.outage.over()
+	it.Steps = append(it.Steps, pipeline.StepRecord{Stage: s.plan.Name, Kind: s.plan.Kind, Result: "ok", Elapsed: elapsed, Spent: used})
+	return nil
+}
+
+// bounded calls a stage that gathers batches, or that has a timeout. Only then
+// is a context made.
 func (e *engine) bounded(ctx context.Context, s *stage, f *sched.Flight) error {
 	if s.collect != nil {
 		return s.collect.Do(ctx, f)
 	}
-	if s.plan.Timeout <= 0 {
-		return sched.Guard(ctx, s.impl, f.Item)
-	}
 	tctx, stop := context.WithTimeoutCause(ctx, s.plan.Timeout, errTimeout)
 	defer stop()
-	return timedOut(tctx, s, sched.Guard(tctx, s.impl, f.Item))
+	return timedOut(tctx, s, s.impl.Process(tctx, f.Item))
 }
 
 // timedOut names the stage's own timeout as the cause of an error under it.
@@ -143,10 +189,7 @@ func (e *engine) runBatch(s *stage, flights []*sched.Flight) []error {
 
 // explain finds out what an error under a finished context means, and says
 // whose it is.
-func (e *engine) explain(ctx context.Context, s *stage, f *sched.Flight, err error) error {
-	if err == nil {
-		return nil
-	}
+func (e *engine) explain(s *stage, f *sched.Flight, err error) error {
 	if f.Ctx.Err() != nil && !decided(err) {
 		err = e.endOf(f)
 	}
@@ -176,7 +219,10 @@ func (e *engine) blame(err error, sp *pipeline.StagePlan, it *pipeline.Item) err
 		out = pipeline.Error{Kind: pipeline.KindOf(err), Code: pipeline.CodeOf(err), After: afterOf(err), Err: err}
 	}
 	if sp != nil && out.Stage == "" {
-		out.Stage, out.Pos = sp.Name, sp.Pos
+		out.Stage = sp.Name
+		if out.Pos.Line == 0 { // a condition cites its own place
+			out.Pos = sp.Pos
+		}
 	}
 	out.Item, out.Attempt = it.ID, it.Attempt
 	return &out

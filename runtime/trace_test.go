@@ -159,6 +159,34 @@ func TestOneTracePerItem(t *testing.T) {
 	}
 }
 
+// A run and the items that are enqueued may belong to the trace of a caller, who
+// hands it down in the environment.
+func TestTraceOfTheCaller(t *testing.T) {
+	const id, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	env := map[string]string{"TRACEPARENT": "00-" + id + "-" + span + "-01", "TRACESTATE": "x=y"}
+	ctx := telemetry.FromEnvironment(t.Context(), func(name string) string { return env[name] })
+	s := newSink(t)
+	tel := newTelemetry(t)
+	q := newQueue(t, 1)
+	q.rows[0].item.Trace = tel.InjectEnqueue(ctx, "q")
+	_, err := runtime.Run(ctx, plan(1, source(q), stage("a", nop)), runtime.Options{UntilEmpty: true, Log: quiet(), Telemetry: tel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range []string{"RUN test", "send q"} {
+		got := s.named(name)
+		if len(got) != 1 || hex.EncodeToString(got[0].TraceId) != id || hex.EncodeToString(got[0].ParentSpanId) != span || got[0].TraceState != "x=y" {
+			t.Errorf("%s is not below the caller's span: %v", name, got)
+		}
+	}
+	env["TRACEPARENT"] = "nonsense"
+	if tc := pipeline.TraceFrom(telemetry.FromEnvironment(t.Context(), func(name string) string { return env[name] })); tc.Parent != "" {
+		t.Errorf("a malformed parent became %v", tc)
+	}
+}
+
 // checkClaims wants every item linked from a claim span of the run's trace.
 func checkClaims(t *testing.T, s *sink, run *tracepb.Span, q *queue) {
 	linked := map[string]bool{}
@@ -325,5 +353,43 @@ func TestLogHandler(t *testing.T) {
 	}
 	if strings.Contains(text, "s3cret") {
 		t.Errorf("a secret is in the log: %s", text)
+	}
+}
+
+// TestExemplarsLeadToTraces: the histogram of a stage names a trace of one of its
+// calls, for scrapers that speak OpenMetrics.
+func TestExemplarsLeadToTraces(t *testing.T) {
+	s := newSink(t)
+	tel := newTelemetry(t)
+	q := newQueue(t, 1)
+	var running *runtime.Running
+	_, err := runtime.Run(context.Background(), plan(1, source(q), stage("first", nop)), runtime.Options{UntilEmpty: true,
+		Log: quiet(), Telemetry: tel, Observer: runtime.Observer{Running: func(r *runtime.Running) { running = r }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scrape := func(accept string) string {
+		rec, req := httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil)
+		req.Header.Set("Accept", accept)
+		telemetry.Handler(running.Reading).ServeHTTP(rec, req)
+		return rec.Body.String()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	spans := s.named("first")
+	if len(spans) != 1 {
+		t.Fatalf("%d spans of the stage", len(spans))
+	}
+	want := `# {trace_id="` + hex.EncodeToString(spans[0].TraceId) + `"} `
+	text := scrape("application/openmetrics-text; version=1.0.0")
+	found := false
+	for line := range strings.Lines(text) {
+		found = found || strings.HasPrefix(line, "waybill_stage_duration_seconds_bucket{") && strings.Contains(line, want)
+	}
+	if !found {
+		t.Errorf("no %s in the metrics:\n%s", want, text)
+	}
+	if strings.Contains(scrape("text/plain"), "trace_id") {
+		t.Error("an exemplar in the old text format, which knows none")
 	}
 }

@@ -2,8 +2,13 @@
 package cdptest
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"sync"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"github.com/waybill-dev/waybill/cdp"
 )
@@ -42,6 +47,54 @@ func Options(tb testing.TB) cdp.Options {
 	return cdp.Options{Binary: bin, Dir: dir}
 }
 
+// Shared is one browser for the tests of a package that only need some browser;
+// a launch costs a second. Its zero value is ready, TestMain closes it.
+type Shared struct {
+	once sync.Once
+	pool *cdp.Pool
+	dir  string
+	err  error
+}
+
+// Pool returns the pool, with places for two sessions, and launches its browser
+// for the first test that asks.
+func (s *Shared) Pool(tb testing.TB) *cdp.Pool {
+	tb.Helper()
+	bin := Binary(tb)
+	s.once.Do(func() {
+		if s.dir, s.err = os.MkdirTemp("", "cdptest-"); s.err == nil {
+			s.pool, s.err = cdp.NewPool(cdp.Options{Binary: bin, Dir: s.dir, Sessions: 2})
+		}
+	})
+	if s.err != nil {
+		tb.Fatal(s.err)
+	}
+	return s.pool
+}
+
+// Close ends the browser, after all tests.
+func (s *Shared) Close() error {
+	if s.pool == nil {
+		return nil
+	}
+	return errors.Join(s.pool.Close(), os.RemoveAll(s.dir))
+}
+
+// Main runs the tests of a package, closes shared and looks for goroutines that
+// were left. It returns the exit code.
+func Main(m *testing.M, shared *Shared) int {
+	code := m.Run()
+	err := shared.Close()
+	if err == nil && code == 0 {
+		err = goleak.Find()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
 // Pool starts a pool that is closed after the test.
 func Pool(tb testing.TB, o cdp.Options) *cdp.Pool {
 	tb.Helper()
@@ -60,7 +113,7 @@ func Pool(tb testing.TB, o cdp.Options) *cdp.Pool {
 // Acquire opens a session that is closed after the test.
 func Acquire(tb testing.TB, p *cdp.Pool) *cdp.Session {
 	tb.Helper()
-	s, err := p.Acquire(tb.Context(), "")
+	s, err := p.Acquire(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -20,49 +22,65 @@ stages:
   - %s
 `
 
-// stopped is a run that got SIGTERM while four items were in flight.
-func (w workspace) stopped(s *site, signals int, release bool) (code int, took time.Duration, stderr string) {
+// inFlight is a run with four items in flight.
+type inFlight struct {
+	t      *testing.T
+	site   *site
+	cmd    *exec.Cmd
+	stderr *bytes.Buffer
+	exited chan error
+}
+
+// begin starts a run and waits until four of its items are held by the site.
+func (w workspace) begin(s *site) *inFlight {
 	w.t.Helper()
 	s.hold.Store(true)
 	s.after(4)
-	cmd, errOut := w.command("run", "pipeline.yaml")
+	cmd, stderr := w.command("run", "pipeline.yaml")
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	r := &inFlight{w.t, s, cmd, stderr, make(chan error, 1)}
+	go func() { r.exited <- cmd.Wait() }()
 	select {
 	case <-s.hit:
-	case err := <-exited:
-		w.t.Fatalf("the run ended by itself: %v: %s", err, errOut)
+	case err := <-r.exited:
+		w.t.Fatalf("the run ended by itself: %v: %s", err, stderr)
 	case <-time.After(time.Minute):
 		_ = cmd.Process.Kill()
-		w.t.Fatalf("nothing is in flight: %s", errOut)
+		w.t.Fatalf("nothing is in flight: %s", stderr)
 	}
+	return r
+}
+
+// stop sends the signals, answers the held requests if told to, and waits for
+// the end of the run.
+func (r *inFlight) stop(signals int, release bool) (code int, took time.Duration, stderr string) {
+	r.t.Helper()
 	began := time.Now()
 	// Two of one kind could arrive as one.
 	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT}[:signals] {
-		if err := cmd.Process.Signal(sig); err != nil {
-			w.t.Fatal(err)
+		if err := r.cmd.Process.Signal(sig); err != nil {
+			r.t.Fatal(err)
 		}
 	}
 	if release {
-		s.letGo()
+		r.site.letGo()
 	}
 	select {
-	case <-exited:
+	case <-r.exited:
 	case <-time.After(time.Minute):
-		_ = cmd.Process.Kill()
-		w.t.Fatalf("the run survived SIGTERM: %s", errOut)
+		_ = r.cmd.Process.Kill()
+		r.t.Fatalf("the run survived SIGTERM: %s", r.stderr)
 	}
-	return cmd.ProcessState.ExitCode(), time.Since(began), errOut.String()
+	return r.cmd.ProcessState.ExitCode(), time.Since(began), r.stderr.String()
 }
 
 // Items that hang at the end of the drain go back without losing an attempt.
 func TestTerminate(t *testing.T) {
 	s := newSite(t)
 	w := newWorkspace(t, 20, fmt.Sprintf(drainPipeline, "1s", fmt.Sprintf("send: { to: %q }", s.URL)))
-	code, took, stderr := w.stopped(s, 1, false)
+	code, took, stderr := w.begin(s).stop(1, false)
 	if code != 3 || took < time.Second {
 		t.Errorf("exit %d after %s, want 3 after the drain's bound: %s", code, took, stderr)
 	}
@@ -73,7 +91,7 @@ func TestTerminate(t *testing.T) {
 func TestTerminateFinishes(t *testing.T) {
 	s := newSite(t)
 	w := newWorkspace(t, 20, fmt.Sprintf(drainPipeline, "1m", fmt.Sprintf("send: { to: %q }", s.URL)))
-	if code, _, stderr := w.stopped(s, 1, true); code != 3 {
+	if code, _, stderr := w.begin(s).stop(1, true); code != 3 {
 		t.Errorf("exit %d, want 3: %s", code, stderr)
 	}
 	if st := w.stats(); st.Done < 4 || st.Leased != 0 || st.Done+st.Ready != 20 {
@@ -86,12 +104,19 @@ func TestTerminateWithBrowser(t *testing.T) {
 	s := newSite(t)
 	steps := fmt.Sprintf("execute: { steps: [ { navigate: %q } ] }", s.URL+"/${{ item.body.n }}")
 	w := newWorkspace(t, 20, fmt.Sprintf(drainPipeline, "1s", steps))
-	if code, _, stderr := w.stopped(s, 1, false); code != 3 {
+	r := w.begin(s)
+	if found := w.browserProcesses(); len(found) == 0 {
+		t.Error("no browser is found while it runs, so that none afterwards proves nothing")
+	}
+	if code, _, stderr := r.stop(1, false); code != 3 {
 		t.Errorf("exit %d, want 3: %s", code, stderr)
 	}
 	w.wantUntouched(20)
-	if left := processesOf(t, w.dir); len(left) > 0 {
+	if left := w.browserProcesses(); len(left) > 0 {
 		t.Errorf("processes left: %v", left)
+	}
+	if left, err := os.ReadDir(filepath.Join(w.runtimeDir(), "browsers")); err != nil || len(left) > 0 {
+		t.Errorf("profiles left: %v, %v", left, err)
 	}
 }
 
@@ -99,7 +124,7 @@ func TestTerminateWithBrowser(t *testing.T) {
 func TestTerminateTwice(t *testing.T) {
 	s := newSite(t)
 	w := newWorkspace(t, 20, fmt.Sprintf(drainPipeline, "10m", fmt.Sprintf("send: { to: %q }", s.URL)))
-	if code, _, stderr := w.stopped(s, 2, false); code != 3 {
+	if code, _, stderr := w.begin(s).stop(2, false); code != 3 {
 		t.Errorf("exit %d, want 3: %s", code, stderr)
 	}
 	w.wantUntouched(20)
@@ -118,21 +143,19 @@ func (w workspace) wantUntouched(n int64) {
 	}
 }
 
-// processesOf lists processes that know a folder from their arguments or
-// environment, as every child of a run there does.
-func processesOf(t *testing.T, dir string) (out []string) {
-	t.Helper()
+// browserProcesses lists the processes of this workspace's browsers: each knows
+// its profile, which is in the runtime folder, from arguments or environment.
+func (w workspace) browserProcesses() (out []string) {
+	w.t.Helper()
 	procs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
+	profiles := filepath.Join(w.runtimeDir(), "browsers") + "/"
 	for _, p := range procs {
-		if p == fmt.Sprintf("/proc/%d", os.Getpid()) {
-			continue
-		}
 		cmdline, _ := os.ReadFile(p + "/cmdline")
 		environ, _ := os.ReadFile(p + "/environ")
-		if strings.Contains(string(cmdline)+string(environ), dir) {
+		if strings.Contains(string(cmdline)+string(environ), profiles) {
 			out = append(out, strings.ReplaceAll(string(cmdline), "\x00", " "))
 		}
 	}

@@ -63,6 +63,12 @@ type workspace struct {
 func newWorkspace(t *testing.T, items int, pipelineFile string) workspace {
 	t.Helper()
 	w := workspace{t, t.TempDir()}
+	// If we are root, Chrome runs as another user and must get to its profile.
+	for dir := w.dir; dir != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var lines bytes.Buffer
 	for i := range items {
 		fmt.Fprintf(&lines, "{\"id\":\"i%d\",\"key\":\"k%d\",\"body\":{\"n\":%d}}\n", i, i%7, i)
@@ -74,6 +80,8 @@ func newWorkspace(t *testing.T, items int, pipelineFile string) workspace {
 	}
 	return w
 }
+
+func (w workspace) runtimeDir() string { return filepath.Join(w.dir, ".runtime") }
 
 func (w workspace) write(name, text string) {
 	w.t.Helper()
@@ -91,7 +99,7 @@ func (w workspace) command(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), "WAYBILL_CACHE="+w.dir+"/.cache", "WAYBILL_RUNTIME_DIR="+w.dir+"/.runtime")
+	cmd.Env = append(os.Environ(), "WAYBILL_CACHE="+w.dir+"/.cache", "WAYBILL_RUNTIME_DIR="+w.runtimeDir())
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	return cmd, &stderr

@@ -3,6 +3,7 @@ package pipelinetest
 import (
 	"io"
 	"log/slog"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,11 +41,30 @@ func Env(t testing.TB) pipeline.Env {
 	source := []byte(`{"name":"test","stages":[],"waybill":"v1"}`)
 	return pipeline.Env{
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Dir: t.TempDir(), CacheDir: t.TempDir(), RuntimeDir: t.TempDir(),
+		Dir: t.TempDir(), CacheDir: t.TempDir(), RuntimeDir: runtimeDir(t),
 		Run:   pipeline.RunInfo{ID: "run-1", Pipeline: "test", Source: source, Digest: pipeline.DigestOf(source), Version: "test", MaxAttempts: 3},
 		Stage: "test", Kind: "test", Concurrency: 8,
 		Stdout: io.Discard,
 	}
+}
+
+// runtimeDir makes a folder that other users can pass, as those do for whom the
+// stage starts processes, and that is gone after the test.
+func runtimeDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "waybill-test-")
+	if err == nil {
+		err = os.Chmod(dir, 0o711)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // Load loads a pipeline whose stages are those of the given text, one YAML list

@@ -192,7 +192,7 @@ func TestKernelRun(t *testing.T) {
 func TestVersionAndDoctor(t *testing.T) {
 	t.Setenv("WAYBILL_CACHE", t.TempDir())
 	t.Setenv("WAYBILL_RUNTIME_DIR", t.TempDir())
-	p := Parts{Version: "v1.2.3", Probes: []pipeline.Probe{{Name: "browser", Run: func(context.Context) pipeline.Finding {
+	p := Parts{Version: "v1.2.3", Probes: []pipeline.Probe{{Name: "browser", Run: func(context.Context, pipeline.Env) pipeline.Finding {
 		return pipeline.Finding{Status: "fail", Detail: "no Chrome", Hint: "install one"}
 	}}}}
 	r := run(t, p, "", "version", "--json")

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"runtime"
 	"syscall"
@@ -42,8 +44,9 @@ func (a *app) doctorCommand() *cobra.Command {
 	}
 	cmd.RunE = interruptible(func(cmd *cobra.Command, _ []string) error {
 		failed := false
+		env := doctorEnv()
 		for _, p := range append(ownProbes(a.version()), a.parts.Probes...) {
-			f := probe(cmd.Context(), p)
+			f := probe(cmd.Context(), env, p)
 			failed = failed || f.Status == statusFail
 			if err := a.printFinding(namedFinding{p.Name, f}); err != nil {
 				return err
@@ -60,10 +63,20 @@ func (a *app) doctorCommand() *cobra.Command {
 	return cmd
 }
 
-func probe(ctx context.Context, p pipeline.Probe) pipeline.Finding {
+// doctorEnv has the folders that a run would have. One that a run could not
+// have is empty; the probe of that folder says why.
+func doctorEnv() pipeline.Env {
+	dir, err := runtimeDir()
+	if err != nil {
+		dir = ""
+	}
+	return pipeline.Env{Log: slog.New(slog.DiscardHandler), Dir: ".", CacheDir: cacheDir(), RuntimeDir: dir, Stdout: io.Discard}
+}
+
+func probe(ctx context.Context, env pipeline.Env, p pipeline.Probe) pipeline.Finding {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	return p.Run(ctx)
+	return p.Run(ctx, env)
 }
 
 func (a *app) printFinding(f namedFinding) error {
@@ -81,13 +94,13 @@ func (a *app) printFinding(f namedFinding) error {
 // ownProbes are the checks that need no part.
 func ownProbes(v versionInfo) []pipeline.Probe {
 	return []pipeline.Probe{
-		{Name: "waybill", Run: func(context.Context) pipeline.Finding {
+		{Name: "waybill", Run: func(context.Context, pipeline.Env) pipeline.Finding {
 			return pipeline.Finding{Status: statusOK, Detail: fmt.Sprintf("%s, %s, %s, %d CPUs", v.Version, v.Go, v.Platform, runtime.GOMAXPROCS(0))}
 		}},
-		{Name: "temporary folder", Run: func(context.Context) pipeline.Finding { return probeTemp(os.TempDir()) }},
-		{Name: "cache folder", Run: func(context.Context) pipeline.Finding { return probeCache() }},
-		{Name: "runtime folder", Run: func(context.Context) pipeline.Finding { return probeRuntime() }},
-		{Name: "disk here", Run: func(context.Context) pipeline.Finding { return probeDisk(".") }},
+		{Name: "temporary folder", Run: func(context.Context, pipeline.Env) pipeline.Finding { return probeTemp(os.TempDir()) }},
+		{Name: "cache folder", Run: func(context.Context, pipeline.Env) pipeline.Finding { return probeCache() }},
+		{Name: "runtime folder", Run: func(context.Context, pipeline.Env) pipeline.Finding { return probeRuntime() }},
+		{Name: "disk here", Run: func(context.Context, pipeline.Env) pipeline.Finding { return probeDisk(".") }},
 	}
 }
 

@@ -51,7 +51,7 @@ func (a *app) enqueueCommand() *cobra.Command {
 		}
 		e := &enqueuer{app: a, queue: q, name: flags.name}
 		if e.trace, err = telemetry.New(cmd.Context(), telemetry.Options{Version: a.version().Version}); err == nil {
-			err = e.files(cmd.Context(), files)
+			err = e.files(telemetry.FromEnvironment(cmd.Context(), os.Getenv), files)
 		}
 		a.reportSpans(e.trace)
 		if err = errors.Join(err, q.Close()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -58,9 +59,15 @@ func (a *app) finish(err error) int {
 		return exitProblem
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(a.stderr, "waybill: %s\n", a.redact(text))
+		fmt.Fprintf(a.stderr, "waybill: %s\n", a.redact(joined(text)))
 	}
 	return exitCode(err)
+}
+
+// joined puts what errors.Join put on several lines on one, so that each line
+// of standard error is a message of its own.
+func joined(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
 // exitCode classifies an error: one that carries its code by that, what the

@@ -119,7 +119,7 @@ func (a *app) printKernelResult(res pipeline.KernelResult) error {
 		fmt.Fprintf(a.stderr, "%s: %s in %s%s, kernel %s (%s)\n", res.Outcome, count(int64(len(res.Output)), "byte"),
 			res.Elapsed.Round(time.Microsecond), fuel, res.Digest.Short(), res.Dialect)
 		if res.Error != "" {
-			fmt.Fprintf(a.stderr, "%s: %s\n", paint(a.stderr, red, dash(res.Code)), res.Error)
+			fmt.Fprintf(a.stderr, "%s: %s\n", paint(a.stderr, red, dash(res.Code)), joined(res.Error))
 		}
 	}
 	if res.Outcome != "ok" {

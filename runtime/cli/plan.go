@@ -43,7 +43,13 @@ type stageView struct {
 	When     string `json:"when,omitempty"`
 	// Config has relative paths resolved against the pipeline's folder.
 	Config map[string]any `json:"config"`
+	// Notes are what the stage says about its config, see noter.
+	Notes []string `json:"notes,omitempty"`
 }
+
+// noter is a stage's config that knows what its keys do not say: each note is a
+// line for people.
+type noter interface{ Notes() []string }
 
 func (a *app) planCommand() *cobra.Command {
 	return &cobra.Command{
@@ -88,6 +94,9 @@ func viewOf(p *pipeline.Plan) planView {
 		}
 		if s.When != nil {
 			sv.When = s.When.String()
+		}
+		if n, ok := s.Config.(noter); ok {
+			sv.Notes = n.Notes()
 		}
 		if s.Role == pipeline.RoleStage && sv.Parallel < narrow {
 			narrow, v.Narrowest = sv.Parallel, s.Name
@@ -166,7 +175,7 @@ func (a *app) printPlan(v planView) error {
 	return table(a.stdout, rows)
 }
 
-// configRows shows one key of a config per row.
+// configRows shows one key of a config per row, and then the notes.
 func configRows(s stageView) [][]string {
 	keys := make([]string, 0, len(s.Config))
 	for k := range s.Config {
@@ -184,6 +193,9 @@ func configRows(s stageView) [][]string {
 			value = string(raw)
 		}
 		rows = append(rows, []string{s.Name + "." + k, oneLine(value, 100)})
+	}
+	for _, note := range s.Notes {
+		rows = append(rows, []string{s.Name, note})
 	}
 	return rows
 }

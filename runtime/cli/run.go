@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -79,7 +80,7 @@ func (a *app) run(ctx context.Context, file string, f runFlags) error {
 	if options.Telemetry, err = telemetry.New(ctx, telemetry.Options{Version: options.Version}); err != nil {
 		return problem("see the OTEL_* variables", "%w", err)
 	}
-	stats, err := live.run(ctx, plan, options, status, f.quiet)
+	stats, err := live.run(telemetry.FromEnvironment(ctx, os.Getenv), plan, options, status, f.quiet)
 	a.reportSpans(options.Telemetry)
 	return a.conclude(plan, stats, err)
 }

@@ -36,6 +36,16 @@ type StageReading struct {
 	Seconds float64
 	// Buckets are the cumulative counts up to Bounds.
 	Buckets map[float64]uint64
+	// Exemplars are some of the timed calls, the newest per bucket counts.
+	Exemplars []Exemplar
+}
+
+// Exemplar is one timed call of a sampled item: the way from a bucket of the
+// histogram to a trace. Only OpenMetrics has them.
+type Exemplar struct {
+	TraceID string
+	Seconds float64
+	At      time.Time
 }
 
 // Bounds are the histogram's upper bounds in seconds.
@@ -137,6 +147,19 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		for code, n := range s.Errors {
 			add(descErrors, prometheus.CounterValue, n, s.Name, code)
 		}
-		out <- prometheus.MustNewConstHistogram(descTime, s.Timed, s.Seconds, s.Buckets, r.Pipeline, s.Name)
+		out <- withExemplars(prometheus.MustNewConstHistogram(descTime, s.Timed, s.Seconds, s.Buckets, r.Pipeline, s.Name), s.Exemplars)
 	}
+}
+
+// withExemplars adds exemplars to a histogram. One that Prometheus refuses is no
+// reason to lose the histogram.
+func withExemplars(m prometheus.Metric, exemplars []Exemplar) prometheus.Metric {
+	out := make([]prometheus.Exemplar, len(exemplars))
+	for i, x := range exemplars {
+		out[i] = prometheus.Exemplar{Value: x.Seconds, Labels: prometheus.Labels{"trace_id": x.TraceID}, Timestamp: x.At}
+	}
+	if with, err := prometheus.NewMetricWithExemplars(m, out...); err == nil {
+		return with
+	}
+	return m
 }

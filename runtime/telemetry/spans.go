@@ -44,12 +44,14 @@ type Run struct {
 	redact   func(string) string
 }
 
-// Run begins the trace of a run; secrets never appear in it.
-func (t *Telemetry) Run(pipelineName, runID string, secrets []string) *Run {
+// Run begins the trace of a run; secrets never appear in it. A trace context in
+// ctx is its parent; nothing else of ctx is used.
+func (t *Telemetry) Run(ctx context.Context, pipelineName, runID string, secrets []string) *Run {
 	if t == nil {
 		return nil
 	}
-	ctx, span := t.tracer.Start(context.Background(), "RUN "+pipelineName, trace.WithSpanKind(trace.SpanKindServer),
+	base := trace.ContextWithRemoteSpanContext(context.Background(), spanContext(pipeline.TraceFrom(ctx)))
+	ctx, span := t.tracer.Start(base, "RUN "+pipelineName, trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(attribute.String(attrPipeline, pipelineName), attribute.String(attrRun, runID)))
 	return &Run{t: t, ctx: ctx, span: span, pipeline: pipelineName, redact: Redactor(secrets)}
 }
@@ -162,6 +164,9 @@ func (i *Item) Stage(name, kind string) *Span {
 	return &Span{run: i.run, ctx: ctx, span: span}
 }
 
+// TraceID returns the id of the trace that the span belongs to, in hex.
+func (s *Span) TraceID() string { return s.span.SpanContext().TraceID().String() }
+
 // Context returns the trace context for work below the stage.
 func (s *Span) Context() pipeline.TraceContext {
 	if s == nil {
@@ -210,6 +215,18 @@ func (t *Telemetry) InjectEnqueue(ctx context.Context, queue string) pipeline.Tr
 		attribute.String(attrSystem, "waybill"), attribute.String(attrOperation, "send"), attribute.String(attrQueue, queue)))
 	span.End()
 	return traceContext(sctx)
+}
+
+// FromEnvironment returns ctx with the trace context that the caller of this
+// process handed down in TRACEPARENT and TRACESTATE (OpenTelemetry,
+// "Environment Variables as Context Propagation Carriers"). A malformed one is
+// none.
+func FromEnvironment(ctx context.Context, getenv func(string) string) context.Context {
+	tc := pipeline.TraceContext{Parent: getenv("TRACEPARENT"), State: getenv("TRACESTATE")}
+	if !spanContext(tc).IsValid() {
+		return ctx
+	}
+	return pipeline.ContextWithTrace(ctx, tc)
 }
 
 // spanContext parses a W3C trace context; a malformed one is no context.

@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +33,10 @@ type BrowserConfig struct {
 	Sandbox string `yaml:"sandbox,optional" enum:"on|off"`
 	// User id that Chrome runs as when we are root.
 	RunAs int `yaml:"runAs,optional" min:"1"`
-	// More command line flags, each --name or --name=value.
+	// More command line flags, each --name or --name=value. Allowed are
+	// --accept-lang, --lang, --font-render-hinting, --force-device-scale-factor,
+	// --force-prefers-reduced-motion, --host-resolver-rules, --proxy-server and
+	// --proxy-bypass-list.
 	Args []string `yaml:"args,optional" secret:"false"`
 	// User agent that pages are told.
 	UserAgent string `yaml:"userAgent,optional" secret:"false"`
@@ -56,18 +60,15 @@ func defaults() Config {
 	}
 }
 
-// refused are flags that would go round what this stage promises.
-var refused = []struct{ flag, hint string }{
-	{"--no-sandbox", "say sandbox: off if you must"},
-	{"--disable-setuid-sandbox", "say sandbox: off if you must"},
-	{"--single-process", "a crash of one page would end them all"},
-	{"--no-zygote", "it needs the sandbox off"},
-	{"--remote-debugging-port", "the browser is driven over a pipe; a port gives control to everybody"},
-	{"--remote-debugging-address", "the browser is driven over a pipe; a port gives control to everybody"},
-	{"--remote-debugging-pipe", "it is set already"},
-	{"--user-data-dir", "each browser has a fresh profile"},
-	{"--disable-web-security", "pages could read each other"},
-	{"--ignore-certificate-errors", "certificates are checked"},
+// allowed are the flags that change how pages look or are reached, and nothing
+// that this stage promises: Chrome has a thousand others, and those that switch
+// the sandbox off, run a program of their own or open a port to everybody have
+// many names.
+var allowed = []string{
+	"--accept-lang", "--lang", // what pages are told of the reader
+	"--font-render-hinting", "--force-device-scale-factor", "--force-prefers-reduced-motion", // pictures
+	"--host-resolver-rules",                 // test sites; certificates are still checked
+	"--proxy-bypass-list", "--proxy-server", // the way out
 }
 
 // Validate checks what the types do not say.
@@ -77,21 +78,31 @@ func (c Config) Validate(v *pipeline.Validation) {
 	}
 	for _, arg := range c.Browser.Args {
 		name, _, _ := strings.Cut(arg, "=")
-		if !strings.HasPrefix(arg, "--") {
+		switch {
+		case !strings.HasPrefix(arg, "--"):
 			v.Problem("browser.args", pipeline.CodeBadValue, "write --name or --name=value", "%q is not a flag", arg)
-		}
-		for _, r := range refused {
-			if r.flag == name {
-				v.Problem("browser.args", "flag-refused", r.hint, "the flag %s is refused", name)
-			}
+		case name == "--no-sandbox":
+			v.Problem("browser.args", "flag-refused", "say sandbox: off if you must", "the flag %s is refused", name)
+		case !slices.Contains(allowed, name):
+			v.Problem("browser.args", "flag-refused", "allowed are "+strings.Join(allowed, ", "), "the flag %s is refused", name)
 		}
 	}
+}
+
+// profiles is the folder for the profiles of browsers. It is the same in every
+// run, so that one ends what a crash of another left.
+func profiles(env pipeline.Env) string {
+	if env.RuntimeDir == "" {
+		return "" // the default of package cdp
+	}
+	return filepath.Join(env.RuntimeDir, "browsers")
 }
 
 // options are the pool's options for so many items at a time.
 func (c Config) options(bin cdp.Binary, env pipeline.Env) cdp.Options {
 	return cdp.Options{
 		Binary:     bin,
+		Dir:        profiles(env),
 		SandboxOff: c.Browser.Sandbox == "off",
 		RunAs:      c.Browser.RunAs,
 		Args:       slices.Clone(c.Browser.Args),

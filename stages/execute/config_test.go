@@ -55,6 +55,27 @@ func TestProblemsHavePlaces(t *testing.T) {
 	}
 }
 
+// Chrome has a thousand flags, and new ones with each release: what is not
+// known to be harmless is refused.
+func TestFlagsAreAllowListed(t *testing.T) {
+	flag := func(arg string) pipeline.Problems {
+		_, problems := load("browser: { args: [\"" + arg + "\"] }\nsteps:\n  - navigate: x")
+		return problems
+	}
+	for _, arg := range []string{"--lang=de", "--proxy-server=http://127.0.0.1:3128", "--host-resolver-rules=MAP example.com 127.0.0.1:8080"} {
+		if problems := flag(arg); len(problems) > 0 {
+			t.Errorf("%s: %v", arg, problems)
+		}
+	}
+	for _, arg := range []string{"--browser-subprocess-path=/bin/sh", "--renderer-cmd-prefix=sh", "--utility-cmd-prefix=sh", "--load-extension=/x",
+		"--allow-file-access-from-files", "--disable-seccomp-filter-sandbox", "--disable-namespace-sandbox", "--remote-debugging-port=9222",
+		"--user-data-dir=/x", "--blink-settings=webSecurityEnabled=false", "--LANG=de", "--lang --no-sandbox"} {
+		if problems := flag(arg); len(problems) != 1 || problems[0].Code != "flag-refused" || !strings.Contains(problems[0].Hint, "--proxy-server") {
+			t.Errorf("%s: %v", arg, problems)
+		}
+	}
+}
+
 func TestUnknownStepSuggestsTheNearest(t *testing.T) {
 	_, problems := load("steps:\n  - waitForElemnt: main")
 	if len(problems) != 1 || !strings.Contains(problems[0].Hint, "waitForElement") {

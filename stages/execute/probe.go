@@ -14,12 +14,12 @@ func Probe() pipeline.Probe {
 	return pipeline.Probe{Name: "browser", Run: probe}
 }
 
-func probe(ctx context.Context) pipeline.Finding {
+func probe(ctx context.Context, env pipeline.Env) pipeline.Finding {
 	bin, err := cdp.Find("")
 	if err != nil {
 		return pipeline.Finding{Status: "fail", Detail: err.Error(), Hint: cdp.Install}
 	}
-	r, err := cdp.Check(ctx, cdp.Options{Binary: bin})
+	r, err := cdp.Check(ctx, cdp.Options{Binary: bin, Dir: profiles(env)})
 	switch {
 	case errors.Is(err, cdp.ErrSandbox):
 		return pipeline.Finding{Status: "fail", Detail: err.Error(), Hint: "fix the sandbox, or say browser: { sandbox: off } in the stage"}

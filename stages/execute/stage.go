@@ -51,11 +51,14 @@ func (s *stage) Start(ctx context.Context) error {
 		return &pipeline.Error{Kind: pipeline.Permanent, Code: "no-browser", Err: err}
 	}
 	if _, err := s.pool.Start(ctx); err != nil {
-		code := "browser-unavailable"
-		if errors.Is(err, cdp.ErrSandbox) {
-			code = "no-sandbox"
+		e := &pipeline.Error{Kind: pipeline.Permanent, Code: "browser-unavailable", Err: err}
+		switch {
+		case errors.Is(err, cdp.ErrSandbox):
+			e.Code = "no-sandbox"
+		case errors.Is(err, cdp.ErrProfiles):
+			e.Hint = "set WAYBILL_RUNTIME_DIR to a folder that can be used"
 		}
-		return &pipeline.Error{Kind: pipeline.Permanent, Code: code, Err: err}
+		return e
 	}
 	return nil
 }
@@ -75,7 +78,7 @@ func (s *stage) Process(ctx context.Context, it *pipeline.Item) error {
 	if s.pool == nil {
 		return pipeline.Fail("not-started", "the stage was not started")
 	}
-	session, err := s.pool.Acquire(ctx, it.Key)
+	session, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return acquireError(ctx, err)
 	}

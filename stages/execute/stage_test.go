@@ -34,7 +34,7 @@ func serve(t *testing.T) string {
 // share; TestExercise starts one of its own.
 func start(t *testing.T, config string) pipeline.Stage {
 	t.Helper()
-	pool := sharedPool(t)
+	pool := shared.Pool(t)
 	plan, problems := load(config)
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -232,7 +232,7 @@ func TestNoBrowserIsOneClearLine(t *testing.T) {
 
 func TestProbe(t *testing.T) {
 	cdptest.Binary(t)
-	if f := execute.Probe().Run(t.Context()); f.Status != "ok" || !strings.Contains(f.Detail, "seccomp") {
+	if f := execute.Probe().Run(t.Context(), pipelinetest.Env(t)); f.Status != "ok" || !strings.Contains(f.Detail, "seccomp") {
 		t.Errorf("%+v", f)
 	}
 }

@@ -12,7 +12,7 @@
 // acknowledgement delivers the item again, with the same id: lines carry it,
 // requests send it as Idempotency-Key. A file never keeps half a line: one that
 // a crash tore off is cut away before the next is appended, under a lock that
-// other processes with this stage respect.
+// other processes with this stage respect. What others wrote stays.
 //
 // It knows nothing of queues, stores and receipts beyond what the item says.
 package send
@@ -23,7 +23,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
-	"path/filepath"
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -97,10 +96,10 @@ func (c Config) destination() string {
 	if c.To == "stdout" {
 		return ""
 	}
-	scheme, rest, _ := pipeline.SplitURL(c.To)
+	scheme, _, _ := pipeline.SplitURL(c.To)
 	switch scheme {
 	case "file":
-		if rest == "" {
+		if _, err := pipeline.FilePath(c.To, ""); err != nil {
 			return "file: without a path"
 		}
 		return ""
@@ -124,9 +123,9 @@ func New(_ context.Context, cfg Config, env pipeline.Env) (pipeline.Stage, error
 	if cfg.To == "stdout" {
 		return &lines{cfg: cfg, out: &pipeOut{w: env.Stdout}}, nil
 	}
-	_, path, _ := pipeline.SplitURL(cfg.To)
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(env.Dir, path)
+	path, err := pipeline.FilePath(cfg.To, env.Dir)
+	if err != nil {
+		return nil, err
 	}
 	return &lines{cfg: cfg, out: &fileOut{path: path}}, nil
 }

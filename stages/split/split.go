@@ -19,8 +19,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
-	"strconv"
 
 	"github.com/waybill-dev/waybill/pipeline"
 )
@@ -111,14 +109,8 @@ func asList(v any) ([]any, bool) {
 }
 
 func (s *stage) child(it *pipeline.Item, i int, element any) (*pipeline.Item, error) {
-	c := &pipeline.Item{
-		ID:           it.ID + "/" + strconv.Itoa(i),
-		Key:          it.Key,
-		Body:         pipeline.JSONBody(element),
-		Meta:         maps.Clone(it.Meta),
-		Input:        it.Input,
-		Dependencies: slices.Clone(it.Dependencies),
-	}
+	c := it.NewChild(i)
+	c.Body = pipeline.JSONBody(element)
 	if s.cfg.As != "" {
 		body, err := s.wrap(it, element)
 		if err != nil {

@@ -2,7 +2,9 @@ package store
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/internal/cas"
@@ -49,6 +51,18 @@ func (c Config) Validate(v *pipeline.Validation) {
 	case len(c.To) > 1 && c.Copies > len(c.To):
 		v.Problem("copies", "out-of-range", "list more places, or fewer copies", "%d copies on %d places", c.Copies, len(c.To))
 	}
+}
+
+// Notes says where the copies are when one URL stands for several.
+func (c Config) Notes() []string {
+	if len(c.To) != 1 || c.Copies < 2 {
+		return nil
+	}
+	folders := cas.Folders(c.To[0], c.Copies)
+	if folders == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d copies in folders of one disk: %s", c.Copies, strings.Join(folders, ", "))}
 }
 
 // Places is one URL or a list of URLs.

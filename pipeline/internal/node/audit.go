@@ -6,7 +6,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// auditor walks the raw tree once, before anything is decoded.
+// auditor walks the tree once, before anything is decoded. It sees the raw yaml
+// nodes, aliases and faulty keys included, beside the nodes that stand for them.
 type auditor struct {
 	doc     *Document
 	extents map[*yaml.Node]extent
@@ -26,9 +27,9 @@ func (e *extent) add(child extent) {
 
 // audit checks the tree and resolves its references. It reports whether the
 // tree is safe to walk: neither too deep nor a bomb.
-func (d *Document) audit(top *yaml.Node) bool {
+func (d *Document) audit(root *Node) bool {
 	a := &auditor{doc: d, extents: map[*yaml.Node]extent{}, open: map[*yaml.Node]bool{}}
-	a.walk(top, d.view(nil, "", 0, nil, top), 1)
+	a.walk(root.yaml, root, 1)
 	return !a.fatal
 }
 
@@ -55,8 +56,8 @@ func (a *auditor) walk(n *yaml.Node, at *Node, depth int) extent {
 	case yaml.ScalarNode:
 		a.doc.resolve(n, at)
 	case yaml.SequenceNode:
-		for i, c := range n.Content {
-			whole.add(a.walk(c, a.doc.view(at, "", i, nil, c), depth+1))
+		for i, item := range at.Items() {
+			whole.add(a.walk(n.Content[i], item, depth+1))
 		}
 	case yaml.MappingNode:
 		a.mapping(n, at, depth, &whole)
@@ -94,35 +95,44 @@ func (a *auditor) alias(n *yaml.Node, at *Node, depth int) extent {
 func (a *auditor) mapping(n *yaml.Node, at *Node, depth int, whole *extent) {
 	first := make(map[string]*yaml.Node, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		if k.Kind != yaml.ScalarNode {
+		if k := n.Content[i]; !a.key(Key{at, k}, first) {
 			a.doc.faulty[k] = true
-			at.problemAt(k, CodeBadKey, "a key is plain text", "a key cannot be a list, a mapping or an alias")
-			continue
 		}
-		child := a.doc.view(at, k.Value, 0, k, v)
-		a.key(k, child, first)
-		whole.add(a.walk(v, child, depth+1))
+	}
+	fields := at.Fields()
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		switch {
+		case len(fields) > 0 && fields[0].Value.key == k:
+			whole.add(a.walk(v, fields[0].Value, depth+1))
+			fields = fields[1:]
+		case k.Kind == yaml.ScalarNode: // nobody decodes it, but it has a path
+			whole.add(a.walk(v, &Node{doc: a.doc, parent: at, key: k, yaml: resolved(v)}, depth+1))
+		}
 	}
 }
 
-func (a *auditor) key(k *yaml.Node, child *Node, first map[string]*yaml.Node) {
+// key checks a key and reports whether its entry can be decoded.
+func (a *auditor) key(key Key, first map[string]*yaml.Node) bool {
+	k := key.yaml
 	switch {
+	case k.Kind != yaml.ScalarNode:
+		key.mapping.problemAt(k, CodeBadKey, "a key is plain text", "a key cannot be a list, a mapping or an alias")
+		return false
 	case k.Value == "<<" && k.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0:
-		a.doc.faulty[k] = true
-		child.problemAt(k, CodeMergeKey, "write the keys out", "merge keys are not supported: what a stage does must stand where it stands")
-		return
+		key.Problem(CodeMergeKey, "write the keys out", "merge keys are not supported: what a stage does must stand where it stands")
+		return false
 	case k.Style&yaml.TaggedStyle != 0:
-		child.problemAt(k, CodeTag, "", "YAML tags are not supported: %s", k.Tag)
+		key.Problem(CodeTag, "", "YAML tags are not supported: %s", k.Tag)
 	case strings.Contains(k.Value, "${env:") || strings.Contains(k.Value, "${file:"):
-		child.problemAt(k, CodeBadReference, "references stand in values", "a key cannot hold a reference")
+		key.Problem(CodeBadReference, "references stand in values", "a key cannot hold a reference")
 	}
 	if prev := first[k.Value]; prev != nil {
-		a.doc.faulty[k] = true
-		child.problemAt(k, CodeDuplicateKey, "keep one of the two", "%q is set twice, first in line %d", k.Value, prev.Line)
-		return
+		key.Problem(CodeDuplicateKey, "keep one of the two", "%q is set twice, first in line %d", k.Value, prev.Line)
+		return false
 	}
 	first[k.Value] = k
+	return true
 }
 
 func tagHint(n *yaml.Node) string {

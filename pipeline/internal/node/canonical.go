@@ -14,7 +14,7 @@ import (
 // numbers as ECMAScript writes them. One rule differs, so that no two documents
 // share a form: whole numbers keep all their digits. Aliases are expanded,
 // comments and layout are gone, references stay as they are written.
-func (n *Node) Canonical() []byte { return n.appendCanonical(nil) }
+func (n *Node) Canonical() []byte { return n.appendCanonical(make([]byte, 0, len(n.doc.src))) }
 
 func (n *Node) appendCanonical(b []byte) []byte {
 	switch n.Kind() {

@@ -133,12 +133,6 @@ func (n *Node) decodeFields(v reflect.Value) {
 	}
 }
 
-// UnknownKey reports the node, a key, as unknown and suggests the nearest of
-// the known ones.
-func (n *Node) UnknownKey(known []string) {
-	n.Problem(CodeUnknownKey, Suggest(n.name, known), "unknown key %q", n.name)
-}
-
 // Suggest is the hint for a name that is not one of the known ones.
 func Suggest(name string, known []string) string {
 	if near := Nearest(name, known); near != "" {
@@ -154,7 +148,7 @@ func Suggest(name string, known []string) string {
 // that the mapping stands behind.
 func (n *Node) MissingKey(name string) {
 	p := n.KeyPos()
-	path := (&Node{parent: n, key: n.yaml, name: name}).Path()
+	path := (&Node{parent: n, key: &yaml.Node{Value: name}}).Path()
 	n.doc.report(max(1, p.Line), max(1, p.Col), path, CodeMissingKey, "", "the key %q is required", name)
 }
 

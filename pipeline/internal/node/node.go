@@ -35,18 +35,12 @@ func (k Kind) String() string {
 // problems.
 type Node struct {
 	yaml   *yaml.Node // aliases resolved
-	key    *yaml.Node // the key it stands behind, or nil
-	parent *Node
-	name   string // in a mapping
-	index  int    // in a list
+	key    *yaml.Node // in a mapping, the key it stands behind; or nil
+	parent *Node      // nil at the top
+	index  int        // in a list
 	doc    *Document
 	items  []*Node // made when they are asked for
 	fields []Field // likewise
-}
-
-// view wraps a yaml node; parent and key are nil at the top.
-func (d *Document) view(parent *Node, name string, index int, key, y *yaml.Node) *Node {
-	return &Node{doc: d, parent: parent, name: name, index: index, key: key, yaml: resolved(y)}
 }
 
 // resolved follows an alias to what it stands for.
@@ -145,15 +139,14 @@ func (n *Node) Items() []*Node {
 func (n *Node) Fields() []Field {
 	if n.fields == nil && n.yaml.Kind == yaml.MappingNode {
 		n.fields = make([]Field, 0, len(n.yaml.Content)/2)
-		nodes := make([]Node, len(n.yaml.Content)) // one allocation for all
-		for i := 0; i+1 < len(n.yaml.Content); i += 2 {
-			k, v := n.yaml.Content[i], n.yaml.Content[i+1]
+		nodes := make([]Node, len(n.yaml.Content)/2) // one allocation for all
+		for i := range nodes {
+			k, v := n.yaml.Content[2*i], n.yaml.Content[2*i+1]
 			if n.doc.faulty[k] {
 				continue
 			}
-			nodes[i] = Node{doc: n.doc, parent: n, name: k.Value, yaml: k, key: k}
-			nodes[i+1] = Node{doc: n.doc, parent: n, name: k.Value, key: k, yaml: resolved(v)}
-			n.fields = append(n.fields, Field{Name: k.Value, Key: &nodes[i], Value: &nodes[i+1]})
+			nodes[i] = Node{doc: n.doc, parent: n, key: k, yaml: resolved(v)}
+			n.fields = append(n.fields, Field{Name: k.Value, Key: Key{n, k}, Value: &nodes[i]})
 		}
 	}
 	return n.fields
@@ -163,8 +156,33 @@ func (n *Node) Fields() []Field {
 type Field struct {
 	Name string
 	// Key is the key itself; problems about the entry as a whole go there.
-	Key   *Node
+	Key   Key
 	Value *Node
+}
+
+// Key is a key of a mapping.
+type Key struct {
+	mapping *Node
+	yaml    *yaml.Node
+}
+
+// Pos returns the place of the key.
+func (k Key) Pos() Pos { return k.node().Pos() }
+
+// Problem reports a finding at the key.
+func (k Key) Problem(code, hint, format string, args ...any) {
+	k.node().Problem(code, hint, format, args...)
+}
+
+// UnknownKey reports the key as unknown and suggests the nearest of the known
+// ones.
+func (k Key) UnknownKey(known []string) {
+	k.Problem(CodeUnknownKey, Suggest(k.yaml.Value, known), "unknown key %q", k.yaml.Value)
+}
+
+// node views the key as if it were its value: with the same path.
+func (k Key) node() *Node {
+	return &Node{doc: k.mapping.doc, parent: k.mapping, key: k.yaml, yaml: k.yaml}
 }
 
 // Problem reports a finding at the node. Values that came from references are

@@ -43,7 +43,7 @@ type outer struct {
 	Own    upper            `yaml:"own,optional"`
 	Deep   map[string]inner `yaml:"deep,optional"`
 	shared `yaml:",inline"`
-	hidden int
+	hidden int //lint:ignore U1000 a field that is no key
 }
 
 type upper string
@@ -177,6 +177,24 @@ func TestSyntaxPositions(t *testing.T) {
 		ps := d.Problems()
 		if len(ps) != 1 || fmt.Sprintf("%d:%d", ps[0].Line, ps[0].Col) != want || ps[0].Code != CodeSyntax {
 			t.Errorf("%q: want a syntax error at %s, got %v", src, want, ps)
+		}
+	}
+}
+
+// TestSyntaxPositionsOfLargeFiles: the search for the place of an error ends
+// long before it has parsed a large file many times; the line is then that of the
+// parser.
+func TestSyntaxPositionsOfLargeFiles(t *testing.T) {
+	good := strings.Repeat("# b\n", 100_000)
+	for src, want := range map[string]string{
+		good + "- [":                         "100001:1",
+		good + "\tb: c\n":                    "100001:1",
+		good + "- *nothing\n":                "100001:3",
+		"a: \"" + strings.Repeat("x", 1<<18): "1:4",
+	} {
+		ps := Parse("f.yaml", ".", []byte(src)).Problems()
+		if len(ps) != 1 || fmt.Sprintf("%d:%d", ps[0].Line, ps[0].Col) != want || ps[0].Code != CodeSyntax {
+			t.Errorf("...%q: want a syntax error at %s, got %v", src[len(src)-10:], want, strings.Join(codes(ps), " "))
 		}
 	}
 }

@@ -61,8 +61,8 @@ func Parse(name, dir string, src []byte) *Document {
 		d.report(max(1, docs[1].Line), max(1, docs[1].Column), "", CodeTwoDocuments, "one pipeline per file: remove the ---", "a second YAML document starts here")
 	}
 	top := docs[0].Content[0]
-	if d.audit(top) {
-		d.root = d.view(nil, "", 0, nil, top)
+	if root := (&Node{doc: d, yaml: top}); d.audit(root) {
+		d.root = root
 	}
 	return d
 }

@@ -15,15 +15,17 @@ func (n *Node) Path() string {
 		return ""
 	}
 	above := n.parent.Path()
-	switch {
-	case n.key == nil:
+	if n.key == nil {
 		return above + "[" + strconv.Itoa(n.index) + "]"
-	case n.name == "" || strings.ContainsAny(n.name, ".[] \t\n\""):
-		return above + "[" + strconv.Quote(n.name) + "]"
-	case above == "":
-		return n.name
 	}
-	return above + "." + n.name
+	switch name := n.key.Value; {
+	case name == "" || strings.ContainsAny(name, ".[] \t\n\""):
+		return above + "[" + strconv.Quote(name) + "]"
+	case above == "":
+		return name
+	default:
+		return above + "." + name
+	}
 }
 
 // Lookup returns the node at a path below n ("limits.memory", "steps[2]"), or

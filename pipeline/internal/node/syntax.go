@@ -3,11 +3,12 @@ package node
 import (
 	"bytes"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-var yamlPrefix = regexp.MustCompile(`^yaml: (line \d+: )?`)
+var yamlPrefix = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // syntaxHints translates the parser's words into what to do. The first match
 // counts.
@@ -27,12 +28,18 @@ var syntaxHints = []struct{ has, message, hint string }{
 // locateSyntax finds where a syntax error is. yaml.v3 names no column and
 // often the wrong line, so the place is searched for: it is the end of the
 // shortest prefix that fails in the same way while a slightly shorter one does
-// not.
+// not. Where that would take too long, the line of yaml.v3 must do.
 func locateSyntax(src []byte, err error) (line, col int, message, hint string) {
 	message = yamlPrefix.ReplaceAllString(err.Error(), "")
-	at := transition(src, message)
+	at, found := transition(src, message)
+	if !found {
+		at = lineStart(src, reportedLine(err))
+	}
 	if name, ok := strings.CutPrefix(message, "unknown anchor '"); ok {
 		name, _, _ = strings.Cut(name, "'")
+		if !found {
+			at = len(src) // the parser names no line either
+		}
 		at = max(0, bytes.LastIndex(src[:min(len(src), at+1)], []byte("*"+name)))
 	}
 	if strings.Contains(message, "did not find expected") && at < len(src) && src[at] == ':' {
@@ -57,14 +64,16 @@ func locateSyntax(src []byte, err error) (line, col int, message, hint string) {
 	return line, col, message, ""
 }
 
-// searchBudget is how many bytes the search for a syntax error may parse: the
-// exact place in any file that a person wrote, the line in one of a megabyte.
-const searchBudget = 4 << 20
+// searchBudget is how many bytes the search for a syntax error may parse, which
+// takes a tenth of a second. It finds the exact place in a file of 32 KiB;
+// anybody can make a file of a megabyte that is wrong.
+const searchBudget = 512 << 10
 
 // transition returns the offset of the character that makes src fail with
-// message. Whole lines are tried first, so that the ends of earlier quotes and
-// brackets do not mislead the search.
-func transition(src []byte, message string) int {
+// message; found is false if the budget did not suffice to find its line. Whole
+// lines are tried first, so that the ends of earlier quotes and brackets do not
+// mislead the search.
+func transition(src []byte, message string) (at int, found bool) {
 	budget := searchBudget
 	fails := func(n int) bool {
 		budget -= n
@@ -85,6 +94,9 @@ func transition(src []byte, message string) int {
 			lo = mid
 		}
 	}
+	if hi-lo > 1 {
+		return 0, false
+	}
 	from, to := ends[lo], ends[hi]
 	for to-from > 1 && budget > 0 {
 		mid := (from + to) / 2
@@ -100,7 +112,30 @@ func transition(src []byte, message string) int {
 			from = mid
 		}
 	}
-	return visible(src, ends[lo], from)
+	return visible(src, ends[lo], from), true
+}
+
+// reportedLine is the line that yaml.v3 names; it leaves out the first.
+func reportedLine(err error) int {
+	if m := yamlPrefix.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
+		if line, err := strconv.Atoi(m[1]); err == nil {
+			return line
+		}
+	}
+	return 1
+}
+
+// lineStart returns where a line starts, or the last one if there are fewer.
+func lineStart(src []byte, line int) int {
+	at := 0
+	for ; line > 1; line-- {
+		next := bytes.IndexByte(src[at:], '\n')
+		if next < 0 || at+next+1 == len(src) {
+			break
+		}
+		at += next + 1
+	}
+	return at
 }
 
 // visible steps back to a character that can be seen: a token shows itself only

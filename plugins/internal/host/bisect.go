@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 
+	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
 )
 
@@ -16,15 +17,16 @@ type Outcome struct {
 // RunAll sends a batch and finds the records that make it fail: a failed batch
 // is halved until the poison stands alone, in log2(n) further calls for each.
 // That is sound because a kernel's answer is a function of its frame. The end
-// of ctx is nobody's poison and fails all that is left.
-func (p *Pool) RunAll(ctx context.Context, records []k1.Record) []Outcome {
+// of ctx is nobody's poison and fails all that is left. The payers are none, or
+// one for each record; a record pays its share of each call that it was in.
+func (p *Pool) RunAll(ctx context.Context, records []k1.Record, payers ...*pipeline.Budget) []Outcome {
 	out := make([]Outcome, len(records))
-	p.bisect(ctx, records, out)
+	p.bisect(ctx, records, payers, out)
 	return out
 }
 
-func (p *Pool) bisect(ctx context.Context, records []k1.Record, out []Outcome) {
-	ops, err := p.Run(ctx, records)
+func (p *Pool) bisect(ctx context.Context, records []k1.Record, payers []*pipeline.Budget, out []Outcome) {
+	ops, err := p.Run(ctx, records, payers...)
 	switch {
 	case err == nil:
 		for _, op := range ops {
@@ -32,8 +34,9 @@ func (p *Pool) bisect(ctx context.Context, records []k1.Record, out []Outcome) {
 		}
 	case len(records) > 1 && ctx.Err() == nil:
 		half := len(records) / 2
-		p.bisect(ctx, records[:half], out[:half])
-		p.bisect(ctx, records[half:], out[half:])
+		split := min(half, len(payers))
+		p.bisect(ctx, records[:half], payers[:split], out[:half])
+		p.bisect(ctx, records[half:], payers[split:], out[half:])
 	default:
 		for i := range out {
 			out[i].Err = err

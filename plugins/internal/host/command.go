@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/waybill-dev/waybill/pipeline"
 )
 
 // errOutput makes the guest's write fail; the call is judged afterwards.
@@ -27,24 +29,43 @@ func (s *sink) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-// RunCommand runs a WASI command in a fresh instance: input is its stdin, the
-// output its stdout, stderr the last of its stderr. Exit code 0 is success.
-func (k *Kernel) RunCommand(ctx context.Context, input []byte, now, seed uint64) (output []byte, stderr string, err error) {
+// CommandResult is what a WASI command did: its stdout, the last of its stderr,
+// its fuel.
+type CommandResult struct {
+	Output []byte
+	Stderr string
+	Fuel   int64
+}
+
+// RunCommand runs a WASI command in a fresh instance: input is its stdin, payer,
+// which may be nil, has the budget. Exit code 0 is success. Stderr and Fuel of
+// the result count in case of an error too.
+func (k *Kernel) RunCommand(ctx context.Context, input []byte, now, seed uint64, payer *pipeline.Budget) (CommandResult, error) {
 	s, err := k.open(ctx)
 	if err != nil {
-		return nil, "", err
+		return CommandResult{}, err
 	}
 	defer s.close()
+	if err := s.settle(nil); err != nil {
+		return CommandResult{}, err
+	}
 	out := &sink{limit: k.Limits.Output}
 	s.world.Stdin, s.world.Stdout = bytes.NewReader(input), out
 	s.world.Set(now, seed)
-	_, err = s.call(ctx, k.Limits.Timeout, s.module.ExportedFunction("_start"))
-	if out.full {
-		return nil, s.stderr.tail(), s.fail(CodeOutput, "wrote more than %d bytes to stdout", k.Limits.Output)
-	}
+	s.begin(ctx, k.Limits.Timeout, k.Limits.Fuel, []*pipeline.Budget{payer})
+	_, err = s.call(s.module.ExportedFunction("_start"))
 	var exit *sys.ExitError
-	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 0) {
-		return nil, s.stderr.tail(), err
+	if errors.As(err, &exit) && exit.ExitCode() == 0 {
+		err = nil
 	}
-	return out.Bytes(), s.stderr.tail(), nil
+	err = s.settle(err)
+	result := CommandResult{Stderr: s.stderr.tail(), Fuel: s.spent}
+	switch {
+	case out.full:
+		return result, s.fail(CodeOutput, "wrote more than %d bytes to stdout", k.Limits.Output)
+	case err != nil:
+		return result, err
+	}
+	result.Output = out.Bytes()
+	return result, nil
 }

@@ -1,4 +1,4 @@
-// Package host runs kernels on wazero: it checks and compiles a module, makes
+// Package host runs kernels on wazero: it checks, meters and compiles a module, makes
 // instances that can reach nothing but their input, calls them under limits,
 // and turns every way in which a guest can end into a typed Failure.
 //
@@ -6,6 +6,11 @@
 // records (package k1) or one stdin (WASI commands). What goes out: operations
 // on those records, or a Failure with kernel, digest, cause, frames and the
 // last of stderr. It does not know items, stages or files.
+//
+// A guest works on fuel (fuel.go): each call has an account that hands it fuel in
+// slices, from the call's limit and the budgets of the items that it works for.
+// That is what stops a guest, too: between slices the host looks at the clock
+// and at the caller's context.
 //
 // An instance belongs to one caller at a time. After any trap it is closed and
 // another one is made: a trapped guest has lost its stack pointer and may hold

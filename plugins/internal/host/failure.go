@@ -2,9 +2,11 @@ package host
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/plugins/internal/meter"
 )
 
 // Codes of failures. They are stable: tools and receipts act on them.
@@ -14,6 +16,8 @@ const (
 	CodeInit     = "kernel-init"      // it refused its configuration
 	CodeTrap     = "kernel-trap"      // unreachable, out of bounds, stack overflow, ...
 	CodeTimeout  = "kernel-timeout"   // limits.timeout passed
+	CodeFuel     = "kernel-fuel"      // limits.fuel was used up
+	CodeBudget   = "budget-exceeded"  // the item's fuel budget was used up
 	CodeMemory   = "kernel-memory"    // limits.memory was reached
 	CodeOutput   = "kernel-output"    // more output than limits.output
 	CodeBadFrame = "kernel-bad-frame" // the answer violates the frame format
@@ -79,16 +83,20 @@ func oneLine(text string) string {
 // Unwrap returns the engine's error.
 func (f *Failure) Unwrap() error { return f.Err }
 
+// startMark is how wazero names a failed start function; the index is that of
+// the metered module.
+var startMark = regexp.MustCompile(`^start function\[\d+\] failed: `)
+
 const stackMark = "\nwasm stack trace:\n\t"
 
 // splitTrap takes wazero's error text apart: the cause and the guest's frames.
 func splitTrap(err error) (cause string, frames []string) {
 	cause, stack, _ := strings.Cut(err.Error(), stackMark)
-	cause = strings.TrimPrefix(cause, "wasm error: ")
+	cause = strings.TrimPrefix(startMark.ReplaceAllString(cause, "start function failed: "), "wasm error: ")
 	stack, _, _ = strings.Cut(stack, "\n\n") // what follows is the host's own stack
 	for line := range strings.SplitSeq(stack, "\n") {
 		line = strings.TrimSpace(line)
-		if name, _, ok := strings.Cut(line, "("); ok {
+		if name, _, ok := strings.Cut(line, "("); ok && !strings.HasPrefix(name, meter.ImportModule) {
 			frames = append(frames, strings.TrimPrefix(name, "."))
 		}
 	}

@@ -55,6 +55,16 @@ func batch(values ...string) []k1.Record {
 	return records
 }
 
+// frame is a batch in its encoded form.
+func frame(t testing.TB, values ...string) *k1.Batch {
+	t.Helper()
+	b, err := k1.NewBatch(batch(values...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // failure returns the Failure in err.
 func failure(t *testing.T, err error, code string) *Failure {
 	t.Helper()

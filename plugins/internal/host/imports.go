@@ -45,6 +45,7 @@ func (f hostFunc) adapt(name string) api.GoModuleFunc {
 		if !ok {
 			panic(fmt.Errorf("%s called outside of a call", name))
 		}
+		s.tank.charge(hostCallUnits)
 		if err := f(ctx, s, m.Memory(), stack); err != nil {
 			panic(fmt.Errorf("%s: %w", name, err))
 		}
@@ -71,6 +72,7 @@ func hostLog(ctx context.Context, s *session, m api.Memory, stack []uint64) erro
 		s.logLost++
 		return nil
 	}
+	s.tank.charge(logUnits)
 	s.logLeft -= len(msg)
 	level := levels[min(uint32(stack[0]), uint32(len(levels)-1))]
 	s.kernel.Log.Log(ctx, level, msg, "kernel", s.kernel.Name)

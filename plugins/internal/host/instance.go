@@ -3,9 +3,11 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
 )
 
@@ -28,21 +30,20 @@ func (k *Kernel) Start(ctx context.Context) (*Instance, error) {
 		return nil, err
 	}
 	i := &Instance{session: s, run: s.module.ExportedFunction("k1_run"), buffer: s.module.ExportedFunction("k1_buffer")}
-	if err := i.start(ctx); err != nil {
+	if err := i.settle(i.start()); err != nil {
 		i.Close()
 		return nil, err
 	}
 	return i, nil
 }
 
-func (i *Instance) start(ctx context.Context) error {
-	limit := max(initTime, i.kernel.Limits.Timeout)
+func (i *Instance) start() error {
 	if f := i.module.ExportedFunction("_initialize"); f != nil {
-		if _, err := i.call(ctx, limit, f); err != nil {
+		if _, err := i.call(f); err != nil {
 			return err
 		}
 	}
-	features, err := i.call(ctx, limit, i.module.ExportedFunction("k1_abi"))
+	features, err := i.call(i.module.ExportedFunction("k1_abi"))
 	if err != nil {
 		return err
 	}
@@ -50,13 +51,13 @@ func (i *Instance) start(ctx context.Context) error {
 		return i.fail(CodeExports, "wants features 0x%x of the k1 ABI that this version does not have", features)
 	}
 	config := i.kernel.Config
-	if err := i.reserve(ctx, max(firstBuffer, uint32(len(config)))); err != nil {
+	if err := i.reserve(max(firstBuffer, uint32(len(config)))); err != nil {
 		return err
 	}
 	if !i.module.Memory().Write(i.in, config) {
 		return i.fail(CodeBadFrame, "its input buffer left its memory")
 	}
-	code, err := i.call(ctx, limit, i.module.ExportedFunction("k1_init"), uint64(i.in), uint64(len(config)))
+	code, err := i.call(i.module.ExportedFunction("k1_init"), uint64(i.in), uint64(len(config)))
 	if err != nil {
 		return err
 	}
@@ -67,11 +68,11 @@ func (i *Instance) start(ctx context.Context) error {
 }
 
 // reserve makes the input buffer hold at least n bytes.
-func (i *Instance) reserve(ctx context.Context, n uint32) error {
+func (i *Instance) reserve(n uint32) error {
 	if n <= i.inCap {
 		return nil
 	}
-	ptr, err := i.call(ctx, max(initTime, i.kernel.Limits.Timeout), i.buffer, uint64(n))
+	ptr, err := i.call(i.buffer, uint64(n))
 	if err != nil {
 		return err
 	}
@@ -88,15 +89,29 @@ func (i *Instance) reserve(ctx context.Context, n uint32) error {
 	return nil
 }
 
-// Run gives the kernel one batch. After an error from which the kernel may not
-// have come back whole, Broken is true and the instance is to be closed.
-func (i *Instance) Run(ctx context.Context, b *k1.Batch) ([]k1.Op, error) {
-	i.begin()
+// Run gives the kernel one batch. Its fuel is shared equally by the payers, one
+// per record, or nobody's if there are none. After an error from which the
+// kernel may not have come back whole, Broken is true and the instance is to be
+// closed.
+func (i *Instance) Run(ctx context.Context, b *k1.Batch, payers ...*pipeline.Budget) ([]k1.Op, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("kernel %s: %w", i.kernel.Name, err)
+	}
+	i.begin(ctx, i.kernel.Limits.Timeout, i.kernel.Limits.Fuel, payers)
+	ops, err := i.batch(b)
+	if settled := i.settle(err); settled != err {
+		i.broken = true
+		return nil, settled
+	}
+	return ops, err
+}
+
+func (i *Instance) batch(b *k1.Batch) ([]k1.Op, error) {
 	i.broken = true // until the call has come back
 	if len(b.Records) > 0 {
 		i.world.Set(b.Records[0].Time, b.Records[0].Seed)
 	}
-	if err := i.reserve(ctx, b.Size()); err != nil {
+	if err := i.reserve(b.Size()); err != nil {
 		return nil, err
 	}
 	frame, ok := i.module.Memory().Read(i.in, b.Size())
@@ -104,7 +119,7 @@ func (i *Instance) Run(ctx context.Context, b *k1.Batch) ([]k1.Op, error) {
 		return nil, i.fail(CodeBadFrame, "its input buffer left its memory")
 	}
 	b.Encode(frame)
-	packed, err := i.call(ctx, i.kernel.Limits.Timeout, i.run, uint64(i.in), uint64(b.Size()))
+	packed, err := i.call(i.run, uint64(i.in), uint64(b.Size()))
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +151,9 @@ func (i *Instance) answer(b *k1.Batch, ptr, n uint32) ([]k1.Op, error) {
 
 // Broken tells that the instance must not be used again.
 func (i *Instance) Broken() bool { return i.broken }
+
+// Fuel returns what the last call spent.
+func (i *Instance) Fuel() int64 { return i.spent }
 
 // Stderr returns the last of what the last call wrote.
 func (i *Instance) Stderr() string { return i.stderr.tail() }

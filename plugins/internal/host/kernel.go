@@ -15,12 +15,14 @@ import (
 	"github.com/waybill-dev/waybill/plugins/internal/wasi"
 )
 
-// Limits bound one instance. All are positive.
+// Limits bound one instance. All but Fuel are positive.
 type Limits struct {
 	// Memory is the largest linear memory in bytes.
 	Memory uint64
 	// Timeout is the wall time of one call.
 	Timeout time.Duration
+	// Fuel is the metered work of one call; 0 leaves it to Timeout.
+	Fuel int64
 	// Output is the largest answer of one call in bytes.
 	Output uint64
 	// Log is how many bytes of log messages one call may write.
@@ -63,12 +65,10 @@ type Kernel struct {
 // New checks and compiles a module; a *Failure says everything that is wrong
 // with it. The caller closes the kernel.
 //
-// Interruption is wazero's own (WithCloseOnContextDone): it costs about 1 us
-// per call and slows tight loops 3 to 19 times, but without it a looping guest
-// could never be stopped and would hold up the garbage collector of the whole
-// process. It does not see loop-free recursion; metering will.
+// What is compiled, and what the cache keeps, is the metered module (package
+// meter); the digest stays that of the file.
 func New(ctx context.Context, o Options) (*Kernel, error) {
-	dialect, found := Inspect(o.WASM, o.Limits.Memory)
+	dialect, metered, found := inspect(o.WASM, o.Limits.Memory)
 	if len(found) > 0 {
 		return nil, join(o, found)
 	}
@@ -77,14 +77,15 @@ func New(ctx context.Context, o Options) (*Kernel, error) {
 		return nil, err
 	}
 	k := &Kernel{Options: o, Dialect: dialect, cache: cache, counters: make(map[uint32]int64)}
-	if err := k.compile(ctx); err != nil {
+	k.WASM = nil // the metered module is all that is needed
+	if err := k.compile(ctx, metered.WASM); err != nil {
 		return nil, errors.Join(err, k.Close(ctx))
 	}
 	return k, nil
 }
 
-func (k *Kernel) compile(ctx context.Context) error {
-	cfg := wazero.NewRuntimeConfig().WithCloseOnContextDone(true)
+func (k *Kernel) compile(ctx context.Context, wasm []byte) error {
+	cfg := wazero.NewRuntimeConfig()
 	if k.cache != nil {
 		cfg = cfg.WithCompilationCache(k.cache)
 	}
@@ -95,7 +96,10 @@ func (k *Kernel) compile(ctx context.Context) error {
 	if err := instantiateImports(ctx, k.runtime); err != nil {
 		return fmt.Errorf("kernel host: %w", err)
 	}
-	compiled, err := k.runtime.CompileModule(ctx, k.WASM)
+	if err := instantiateMeter(ctx, k.runtime); err != nil {
+		return fmt.Errorf("kernel host: %w", err)
+	}
+	compiled, err := k.runtime.CompileModule(ctx, wasm)
 	if err != nil {
 		return &Failure{Code: CodeBad, Kernel: k.Name, Digest: k.Digest, Cause: "does not compile: " + err.Error(), Err: err}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/waybill-dev/waybill/plugins/internal/meter"
 	"github.com/waybill-dev/waybill/plugins/internal/module"
 	"github.com/waybill-dev/waybill/plugins/internal/wasi"
 )
@@ -23,10 +24,29 @@ func (f Finding) Error() string {
 // Inspect reads a module without compiling it and lists everything that keeps
 // it from running within so much memory.
 func Inspect(wasm []byte, memory uint64) (module.Dialect, []Finding) {
+	d, _, found := inspect(wasm, memory)
+	return d, found
+}
+
+// inspect returns the metered module too, if nothing was found.
+func inspect(wasm []byte, memory uint64) (module.Dialect, *meter.Metered, []Finding) {
 	m, err := module.Parse(wasm)
 	if err != nil {
-		return module.Unknown, []Finding{{CodeBad, err.Error(), badHint(err)}}
+		return module.Unknown, nil, []Finding{{CodeBad, err.Error(), badHint(err)}}
 	}
+	d, found := fits(m, memory)
+	if len(found) > 0 && d != module.K1 && d != module.Command {
+		return d, nil, found
+	}
+	metered, err := meter.Rewrite(wasm, meter.DefaultCaps())
+	if err != nil {
+		found = append(found, Finding{CodeBad, err.Error(), ""})
+	}
+	return d, metered, found
+}
+
+// fits compares imports, exports and memory with what the host has.
+func fits(m *module.Module, memory uint64) (module.Dialect, []Finding) {
 	d := m.Dialect()
 	switch d {
 	case module.Extism:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
 )
 
@@ -81,7 +82,8 @@ func (p *Pool) Close() {
 }
 
 // Run sends records through one instance, all in one call. It does not bisect.
-func (p *Pool) Run(ctx context.Context, records []k1.Record) ([]k1.Op, error) {
+// The payers are none, or one for each record.
+func (p *Pool) Run(ctx context.Context, records []k1.Record, payers ...*pipeline.Budget) ([]k1.Op, error) {
 	b, err := k1.NewBatch(records)
 	if err != nil {
 		return nil, err
@@ -91,5 +93,5 @@ func (p *Pool) Run(ctx context.Context, records []k1.Record) ([]k1.Op, error) {
 		return nil, err
 	}
 	defer p.give(i)
-	return i.Run(ctx, b)
+	return i.Run(ctx, b, payers...)
 }

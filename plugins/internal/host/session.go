@@ -11,6 +11,8 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/plugins/internal/meter"
 	"github.com/waybill-dev/waybill/plugins/internal/wasi"
 )
 
@@ -22,6 +24,7 @@ type session struct {
 	kernel *Kernel
 	module api.Module
 	memory memory
+	tank   tank
 	world  wasi.World
 	stderr ring
 
@@ -30,6 +33,8 @@ type session struct {
 	logLost  int
 	counters map[uint32]int64
 	stack    [2]uint64
+	context  callContext
+	spent    int64 // fuel of the last account
 }
 
 // callContext lets host functions find the session of the running call.
@@ -41,7 +46,7 @@ type callContext struct {
 type sessionKey struct{}
 
 // Value returns the session and its world for their keys.
-func (c callContext) Value(key any) any {
+func (c *callContext) Value(key any) any {
 	switch key.(type) {
 	case sessionKey:
 		return c.s
@@ -52,26 +57,39 @@ func (c callContext) Value(key any) any {
 }
 
 // open instantiates the module without calling anything but its start section.
+// The account that it begins is open for further calls, until settle.
 func (k *Kernel) open(ctx context.Context) (*session, error) {
 	s := &session{kernel: k, memory: memory{limit: k.Limits.Memory}, stderr: ring{size: stderrKept}}
-	s.world = wasi.World{Args: append([]string{k.Name}, k.Args...), Env: k.Env, Stdout: &s.stderr, Stderr: &s.stderr}
-	s.begin()
-	limited, cancel := context.WithTimeout(ctx, max(initTime, k.Limits.Timeout))
-	defer cancel()
-	limited = experimental.WithMemoryAllocator(callContext{limited, s}, s.memory.allocator())
-	m, err := k.runtime.InstantiateModule(limited, k.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	s.context.s = s
+	s.world = wasi.World{Args: append([]string{k.Name}, k.Args...), Env: k.Env, Stdout: &s.stderr, Stderr: &s.stderr, Charge: s.tank.charge}
+	s.begin(ctx, max(initTime, k.Limits.Timeout), initFuel, nil)
+	allocate := experimental.WithMemoryAllocator(&s.context, s.memory.allocator())
+	m, err := k.runtime.InstantiateModule(allocate, k.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		s.memory.Free()
-		return nil, s.failure(ctx, err, max(initTime, k.Limits.Timeout))
+		return nil, s.failure(err)
 	}
 	s.module = m
+	s.tank.counter = m.ExportedGlobal(meter.ExportFuel).(api.MutableGlobal)
 	return s, nil
 }
 
-// begin forgets what the last call left behind.
-func (s *session) begin() {
+// begin forgets what the last call left behind and opens an account.
+func (s *session) begin(ctx context.Context, timeout time.Duration, fuel int64, payers []*pipeline.Budget) {
 	s.stderr.reset()
-	s.message, s.logLeft, s.logLost, s.memory.refused = "", s.kernel.Limits.Log, 0, false
+	s.message, s.logLeft, s.logLost, s.memory.refused, s.spent = "", s.kernel.Limits.Log, 0, false, 0
+	s.context.Context = ctx
+	s.tank.begin(ctx, timeout, fuel, payers)
+}
+
+// settle closes the account. A call that came back but cannot pay has failed.
+func (s *session) settle(err error) error {
+	spent, stopped := s.tank.end(err == nil)
+	s.spent = spent
+	if err == nil && stopped != nil {
+		return s.failure(stopped)
+	}
+	return err
 }
 
 // close ends the instance. Closing twice is harmless.
@@ -82,43 +100,37 @@ func (s *session) close() {
 	s.counters = nil
 }
 
-// call runs an exported function under a time limit; the result is its first
+// call runs an exported function on the open account; the result is its first
 // one, 0 if it has none.
-func (s *session) call(ctx context.Context, limit time.Duration, f api.Function, args ...uint64) (uint64, error) {
-	limited, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+func (s *session) call(f api.Function, args ...uint64) (uint64, error) {
 	s.stack[0] = 0
 	copy(s.stack[:], args)
-	if err := f.CallWithStack(callContext{limited, s}, s.stack[:]); err != nil {
-		return 0, s.failure(ctx, err, limit)
+	if err := f.CallWithStack(&s.context, s.stack[:]); err != nil {
+		return 0, s.failure(err)
 	}
-	s.reportLost(ctx)
+	s.reportLost(s.context.Context)
 	return s.stack[0], nil
 }
 
 // failure classifies how a call ended. The end of the caller's own context is
 // the caller's affair and is passed on as it is.
-func (s *session) failure(ctx context.Context, err error, limit time.Duration) error {
+func (s *session) failure(err error) error {
 	var exit *sys.ExitError
-	exited := errors.As(err, &exit)
+	var stopped *stop
 	cause, frames := splitTrap(err)
 	f := s.fail(CodeTrap, "trap: %s", cause)
 	f.Frames, f.Err = frames, err
 	switch {
-	case exited && interrupted(exit) && ctx.Err() != nil:
-		return fmt.Errorf("kernel %s: %w", s.kernel.Name, ctx.Err())
-	case exited && exit.ExitCode() == sys.ExitCodeDeadlineExceeded:
-		f.Code, f.Cause = CodeTimeout, fmt.Sprintf("ran longer than %s and was stopped", limit)
+	case errors.As(err, &stopped) && stopped.code == "":
+		return fmt.Errorf("kernel %s: %w", s.kernel.Name, s.context.Err())
+	case stopped != nil:
+		f.Code, f.Cause = stopped.code, stopped.cause
 	case s.memory.refused:
 		f.Code, f.Cause = CodeMemory, fmt.Sprintf("needs more than %d bytes of memory (%s)", s.memory.limit, cause)
-	case exited:
+	case errors.As(err, &exit):
 		f.Code, f.Cause = CodeExit, fmt.Sprintf("exited with code %d", exit.ExitCode())
 	}
 	return f
-}
-
-func interrupted(exit *sys.ExitError) bool {
-	return exit.ExitCode() == sys.ExitCodeContextCanceled || exit.ExitCode() == sys.ExitCodeDeadlineExceeded
 }
 
 // fail makes a failure with what the session knows.

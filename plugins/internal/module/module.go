@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/waybill-dev/waybill/plugins/internal/wasmbin"
 )
 
 // PageSize is the unit of WebAssembly memories.
@@ -103,20 +105,21 @@ func Parse(wasm []byte) (*Module, error) {
 		return nil, fmt.Errorf("WebAssembly version % x is not known", wasm[4:min(8, len(wasm))])
 	}
 	m := new(Module)
-	r := &reader{b: wasm, pos: 8}
-	for !r.end() {
-		id, size := r.byte(), r.u32()
-		body := r.bytes(size)
-		if r.err != nil {
+	r := reader{wasmbin.NewReader(wasm[len(magicCore):], len(magicCore))}
+	for !r.End() {
+		id, size := r.Byte(), r.U32()
+		at := r.Offset()
+		body := r.Bytes(size)
+		if r.Err() != nil {
 			break
 		}
-		s := &reader{b: body}
-		if m.section(id, s); s.err != nil {
-			return nil, fmt.Errorf("section %d: %w", id, s.err)
+		s := reader{wasmbin.NewReader(body, at)}
+		if m.section(id, s); s.Err() != nil {
+			return nil, fmt.Errorf("section %d: %w", id, s.Err())
 		}
 	}
-	if r.err != nil {
-		return nil, r.err
+	if r.Err() != nil {
+		return nil, r.Err()
 	}
 	return m, nil
 }
@@ -131,16 +134,16 @@ func (m *Module) Export(name string) *Export {
 	return nil
 }
 
-func (m *Module) section(id byte, r *reader) {
+func (m *Module) section(id byte, r reader) {
 	switch id {
 	case 1:
 		r.each(func() { m.types = append(m.types, r.funcType()) })
 	case 2:
 		r.each(func() { m.importEntry(r) })
 	case 3:
-		r.each(func() { m.funcs = append(m.funcs, m.sig(r, r.u32())) })
+		r.each(func() { m.funcs = append(m.funcs, m.sig(r, r.U32())) })
 	case 5:
-		r.each(func() { m.Memories++; m.MemoryMin = max(m.MemoryMin, r.limits()*PageSize) })
+		r.each(func() { m.Memories++; m.MemoryMin = max(m.MemoryMin, uint64(r.Limits().Min)*PageSize) })
 	case 7:
 		r.each(func() { m.exportEntry(r) })
 	case 8:
@@ -148,40 +151,40 @@ func (m *Module) section(id byte, r *reader) {
 	}
 }
 
-func (m *Module) sig(r *reader, index uint32) Sig {
+func (m *Module) sig(r reader, index uint32) Sig {
 	if uint64(index) >= uint64(len(m.types)) {
-		r.fail("type %d is not defined", index)
+		r.Fail("type %d is not defined", index)
 		return ""
 	}
 	return m.types[index]
 }
 
-func (m *Module) importEntry(r *reader) {
-	i := Import{Module: r.name(), Name: r.name(), Kind: Kind(r.byte())}
+func (m *Module) importEntry(r reader) {
+	i := Import{Module: r.Name(), Name: r.Name(), Kind: Kind(r.Byte())}
 	switch i.Kind {
 	case Func:
-		i.Sig = m.sig(r, r.u32())
+		i.Sig = m.sig(r, r.U32())
 		m.funcs = append(m.funcs, i.Sig)
 	case Table:
-		r.byte()
-		r.limits()
+		r.Byte()
+		r.Limits()
 	case Memory:
-		r.limits()
+		r.Limits()
 	case Global:
-		r.byte()
-		r.byte()
+		r.Byte()
+		r.Byte()
 	default:
-		r.fail("import kind %d is not known", i.Kind)
+		r.Fail("import kind %d is not known", i.Kind)
 	}
 	m.Imports = append(m.Imports, i)
 }
 
-func (m *Module) exportEntry(r *reader) {
-	e := Export{Name: r.name(), Kind: Kind(r.byte())}
-	index := r.u32()
-	if e.Kind == Func && r.err == nil {
+func (m *Module) exportEntry(r reader) {
+	e := Export{Name: r.Name(), Kind: Kind(r.Byte())}
+	index := r.U32()
+	if e.Kind == Func && r.Err() == nil {
 		if uint64(index) >= uint64(len(m.funcs)) {
-			r.fail("export %q: function %d is not defined", e.Name, index)
+			r.Fail("export %q: function %d is not defined", e.Name, index)
 			return
 		}
 		e.Sig = m.funcs[index]

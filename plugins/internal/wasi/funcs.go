@@ -91,6 +91,7 @@ func randomGet(c *call) uint32 {
 	if !good {
 		return eFault
 	}
+	c.w.pay(len(b))
 	c.w.random(b)
 	return ok
 }
@@ -110,6 +111,7 @@ func (c *call) iovs(f func(b []byte) (n int, more bool, errno uint32)) (total, c
 		if !good1 || !good2 || !good3 {
 			return total, eFault
 		}
+		c.w.pay(len(b))
 		done, more, code := f(b)
 		total += uint32(done)
 		if code != ok || !more {

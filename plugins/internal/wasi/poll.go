@@ -23,6 +23,7 @@ func pollOneoff(c *call) uint32 {
 	if !good1 || !good2 {
 		return eFault
 	}
+	c.w.pay(len(subs))
 	first := c.w.earliest(subs)
 	ready := 0
 	for ; len(subs) > 0; subs = subs[subscriptionSize:] {

@@ -103,6 +103,7 @@ func adapt(do func(*call) uint32) api.GoModuleFunc {
 		if c.w == nil {
 			c.w = &World{}
 		}
+		c.w.pay(0)
 		stack[0] = uint64(do(&c))
 	}
 }

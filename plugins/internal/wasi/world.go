@@ -32,6 +32,9 @@ type World struct {
 	// Stdout and Stderr take what the program writes; an error of Write is
 	// the program's EIO.
 	Stdout, Stderr io.Writer
+	// Charge, if set, pays for the work of a function in units of fuel; it
+	// panics to stop the program.
+	Charge func(units int64)
 
 	now   uint64 // nanoseconds since 1970
 	slept uint64 // nanoseconds that the program slept since Set
@@ -48,6 +51,16 @@ func (w *World) Set(nowNanos, seed uint64) { w.now, w.slept, w.rng = nowNanos, 0
 
 func (w *World) realtime() uint64  { return w.now + w.slept }
 func (w *World) monotonic() uint64 { return monotonicStart + w.slept }
+
+// callUnits is what a call costs, however little it does.
+const callUnits = 64
+
+// pay charges for work on so many bytes.
+func (w *World) pay(n int) {
+	if w.Charge != nil {
+		w.Charge(callUnits + int64(n/8))
+	}
+}
 
 // random fills b with the SplitMix64 stream of the seed, each number in
 // little-endian order. It is not secret and not meant to be.

@@ -12,7 +12,7 @@ const (
 // numbered in the order of Import and Func together.
 type Module struct {
 	types, imports, funcs, exports, codes, data [][]byte
-	memory, start                               []byte
+	memory, table, start                        []byte
 }
 
 // Import adds an imported function and returns its index.
@@ -26,6 +26,9 @@ func (m *Module) Memory(minPages uint32) {
 	m.memory = cat([]byte{0}, leb(minPages))
 	m.exports = append(m.exports, cat(str("memory"), []byte{2, 0}))
 }
+
+// Table adds a table of function references.
+func (m *Module) Table(minEntries uint32) { m.table = cat([]byte{0x70, 0}, leb(minEntries)) }
 
 // Func adds a function, exports it if it has a name, and returns its index. The
 // body needs no end; locals are i32 and follow the parameters.
@@ -76,6 +79,9 @@ func (m *Module) Bytes() []byte {
 	section(1, m.types)
 	section(2, m.imports)
 	section(3, m.funcs)
+	if m.table != nil {
+		section(4, [][]byte{m.table})
+	}
 	if m.memory != nil {
 		section(5, [][]byte{m.memory})
 	}

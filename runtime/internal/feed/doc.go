@@ -17,6 +17,10 @@
 //
 // Nobody is woken for nothing: a carrier that takes a flight wakes one more if
 // flights are left, and a carrier with nothing to do sleeps until the next poll.
+// While flights take no longer than waking a carrier does, one carrier does all
+// the work, takes what it claimed without the lock, and the others sleep
+// (brisk.go).
+//
 // The feed ends when it is stopped, when the source says io.EOF, or, if asked,
 // when the source is empty: nothing ready, delayed or leased by anybody.
 //

@@ -71,6 +71,7 @@ type Feed struct {
 	held     []*sched.Flight // claimed and not ended, in no order
 	spare    []*sched.Flight
 	seq      uint64
+	pace
 
 	claiming bool      // a carrier is inside Claim
 	due      bool      // a claim may find something
@@ -93,6 +94,10 @@ type carrier struct {
 	busy  bool
 	taken int    // flights taken from its lanes
 	warm  string // the key that it handled last
+	batch batch
+	// sample is the flight whose time is taken, since when.
+	sample *sched.Flight
+	since  time.Time
 	// done are flights that ended on this carrier since it last asked; only
 	// the carrier itself touches the list.
 	done []ending
@@ -117,22 +122,31 @@ func New(ctx context.Context, c Config) *Feed {
 // Next waits for the next flight of a carrier and returns nil when there will
 // be none any more. The flight that the carrier had before is over for it.
 func (q *Feed) Next(index int) *sched.Flight {
+	c := &q.carriers[index]
+	if f := c.batch.pop(); f != nil {
+		return f
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	c := &q.carriers[index]
 	if c.busy {
 		c.busy = false
 		q.busy--
+		q.returned(c)
 	}
 	for i := range c.done {
 		q.end(c.done[i].f, c.done[i].again)
 	}
 	c.done = c.done[:0]
 	for spins := 0; ; {
+		if q.superfluous() {
+			q.nap(c)
+			continue
+		}
 		if f := q.pick(c); f != nil {
 			c.busy = true
 			q.busy++
 			f.Carrier = index
+			q.handed(c, f)
 			if q.waiting() > 0 || q.unwatched() {
 				q.wakeOne()
 			}
@@ -156,6 +170,7 @@ func (q *Feed) Next(index int) *sched.Flight {
 			q.mu.Lock()
 			continue
 		}
+		q.unhurried() // there is nothing to hurry for
 		q.sleep(c)
 	}
 }
@@ -168,74 +183,6 @@ func (q *Feed) free() int { return q.Carriers - q.busy - q.waiting() }
 // unwatched reports that claims go on and no carrier sees to it.
 func (q *Feed) unwatched() bool { return !q.over && !q.claiming && q.sleeper == nil && q.free() > 0 }
 
-// sleep waits to be woken. One of the sleeping carriers watches the clock.
-func (q *Feed) sleep(c *carrier) {
-	var clock <-chan time.Time
-	if q.sleeper == nil && !q.claiming && !q.due {
-		q.sleeper = c
-		t := time.NewTimer(time.Until(q.wakeAt))
-		defer t.Stop()
-		clock = t.C
-	}
-	c.idle = true
-	q.idlers = append(q.idlers, c)
-	q.mu.Unlock()
-	q.Quiet.Block()
-	ticked := false
-	select {
-	case <-c.wake:
-	case <-clock:
-		ticked = true
-	}
-	q.mu.Lock()
-	q.waking = false
-	if q.sleeper == c {
-		q.sleeper = nil
-	}
-	switch {
-	case !c.idle && ticked: // woken in the same moment: already counted
-		<-c.wake
-	case c.idle: // by the clock
-		q.unlist(c)
-		q.Quiet.Unblock(1)
-	}
-	if ticked {
-		q.due = true
-	}
-}
-
-// wakeOne wakes a carrier unless one is waking up already: that one will look
-// for more work itself, and wake the next if there is some.
-func (q *Feed) wakeOne() {
-	if n := len(q.idlers); n > 0 && !q.waking {
-		q.waking = true
-		q.wake(q.idlers[n-1])
-	}
-}
-
-// wake makes a sleeping carrier look again.
-func (q *Feed) wake(c *carrier) {
-	q.unlist(c)
-	q.Quiet.Unblock(1)
-	c.wake <- struct{}{}
-}
-
-func (q *Feed) wakeAll() {
-	for len(q.idlers) > 0 {
-		q.wake(q.idlers[len(q.idlers)-1])
-	}
-}
-
-func (q *Feed) unlist(c *carrier) {
-	c.idle = false
-	for i := len(q.idlers) - 1; i >= 0; i-- {
-		if q.idlers[i] == c {
-			q.idlers = append(q.idlers[:i], q.idlers[i+1:]...)
-			return
-		}
-	}
-}
-
 // Fork puts the children of a flight into the feed, to go on at stage at. count
 // is called for each before any of them can run.
 func (q *Feed) Fork(parent *sched.Flight, at int, kids []*pipeline.Item, count func(*sched.Flight)) {
@@ -245,6 +192,10 @@ func (q *Feed) Fork(parent *sched.Flight, at int, kids []*pipeline.Item, count f
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.unhurried() // children come before what was claimed
+	if parent.Carrier >= 0 {
+		q.carriers[parent.Carrier].sample = nil // it ends elsewhere
+	}
 	from := len(q.kids)
 	for i, it := range kids {
 		f := q.flight(it)
@@ -325,6 +276,7 @@ func (q *Feed) Pause(d time.Duration) {
 func (q *Feed) Stop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.unhurried()
 	q.over, q.stopped = true, true
 	q.wakeAll()
 	q.reject()
@@ -341,7 +293,8 @@ func (q *Feed) reject() {
 }
 
 // Held calls yield for each claimed flight that has not ended, while nothing
-// can start or end.
+// can start or end. While the feed is brisk, flights of the worker's batch may
+// start meanwhile, and some of them have ended already.
 func (q *Feed) Held(yield func(*sched.Flight)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -350,7 +303,8 @@ func (q *Feed) Held(yield func(*sched.Flight)) {
 	}
 }
 
-// InFlight returns how many items are claimed and have not ended.
+// InFlight returns how many items are claimed and have not ended; while the feed
+// is brisk, those of the worker's batch are booked together.
 func (q *Feed) InFlight() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -52,8 +52,10 @@ func (h *Hist) Record(d time.Duration) {
 	}
 }
 
-// Count returns how many durations were recorded, Sum their sum.
-func (h *Hist) Count() int64       { return h.count.Load() }
+// Count returns how many durations were recorded.
+func (h *Hist) Count() int64 { return h.count.Load() }
+
+// Sum returns the sum of the durations that were recorded.
 func (h *Hist) Sum() time.Duration { return time.Duration(h.sum.Load()) }
 
 // Quantile returns the duration that a share q (0 to 1) of the recorded ones

@@ -75,3 +75,36 @@ func TestCheapStagesAreTimedNowAndThen(t *testing.T) {
 		t.Errorf("%d of 1000 calls of a slow stage were timed", n)
 	}
 }
+
+func TestStageCounts(t *testing.T) {
+	var s meter.Stage
+	s.Enter()
+	s.Enter()
+	s.Enter()
+	s.Leave()
+	s.Leave()
+	s.Failed("busy")
+	s.Refused("breaker-open") // was no call
+	s.Skip()
+	if s.Calls() != 3 || s.InFlight() != 1 || s.Peak() != 3 || s.Succeeded() != 1 || s.Skipped() != 1 {
+		t.Errorf("calls %d, in flight %d, peak %d, succeeded %d, skipped %d",
+			s.Calls(), s.InFlight(), s.Peak(), s.Succeeded(), s.Skipped())
+	}
+	if e := s.Errors(); e["busy"] != 1 || e["breaker-open"] != 1 {
+		t.Errorf("errors %v", e)
+	}
+}
+
+func TestSamplesAreTheNewestOfEachMagnitude(t *testing.T) {
+	var s meter.Stage
+	s.Sample(1200*time.Microsecond, "old")
+	s.Sample(1100*time.Microsecond, "new")
+	s.Sample(time.Second, "slow")
+	var ids []string
+	for _, x := range s.Samples() {
+		ids = append(ids, x.TraceID)
+	}
+	if !slices.Equal(ids, []string{"new", "slow"}) {
+		t.Errorf("samples %v", ids)
+	}
+}

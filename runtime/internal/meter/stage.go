@@ -20,26 +20,34 @@ type Stage struct {
 	// Time has the durations of the calls that were timed.
 	Time Hist
 
-	calls    atomic.Int64
-	skipped  atomic.Int64
-	inFlight atomic.Int64
-	peak     atomic.Int64
-	mean     atomic.Int64 // moving, of the timed calls, in ns
-	mu       sync.Mutex
-	errors   map[string]int64
+	// state is calls begun << inBits | calls going on: two counters for one
+	// atomic addition, which is most of what counting costs.
+	state   atomic.Int64
+	peak    atomic.Int64
+	mean    atomic.Int64 // moving, of the timed calls, in ns
+	skipped atomic.Int64
+	mu      sync.Mutex
+	errors  map[string]int64
+	failed  int64
+	samples []Sample // by bucket
 }
+
+const (
+	inBits = 20 // a million carriers; leaves 2^43 calls
+	inMask = 1<<inBits - 1
+)
 
 // Enter counts a call and reports whether to time it.
 func (s *Stage) Enter() (timed bool) {
-	n := s.inFlight.Add(1)
+	state := s.state.Add(1<<inBits + 1)
+	n, c := state&inMask, state>>inBits
 	for p := s.peak.Load(); n > p && !s.peak.CompareAndSwap(p, n); p = s.peak.Load() {
 	}
-	c := s.calls.Add(1)
-	return c < sampleEvery || s.mean.Load() >= int64(cheap) || c%sampleEvery == 0
+	return c < sampleEvery || c%sampleEvery == 0 || s.mean.Load() >= int64(cheap)
 }
 
 // Leave ends a call.
-func (s *Stage) Leave() { s.inFlight.Add(-1) }
+func (s *Stage) Leave() { s.state.Add(-1) }
 
 // Took records the duration of a call that was timed.
 func (s *Stage) Took(d time.Duration) {
@@ -51,22 +59,41 @@ func (s *Stage) Took(d time.Duration) {
 // Skip counts an item that the stage was not for.
 func (s *Stage) Skip() { s.skipped.Add(1) }
 
-// Failed counts an error by its code.
-func (s *Stage) Failed(code string) {
+// Failed counts the error of a call, by its code.
+func (s *Stage) Failed(code string) { s.count(code, 1) }
+
+// Refused counts the error of a call that did not begin.
+func (s *Stage) Refused(code string) { s.count(code, 0) }
+
+func (s *Stage) count(code string, failed int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.errors == nil {
 		s.errors = make(map[string]int64)
 	}
 	s.errors[code]++
+	s.failed += failed
 }
 
-// Calls, Skipped, InFlight and Peak read the counters: calls begun, items that
-// went past, calls going on, and the most of those at a time.
-func (s *Stage) Calls() int64    { return s.calls.Load() }
-func (s *Stage) Skipped() int64  { return s.skipped.Load() }
-func (s *Stage) InFlight() int64 { return s.inFlight.Load() }
-func (s *Stage) Peak() int64     { return s.peak.Load() }
+// Calls returns how many calls have begun.
+func (s *Stage) Calls() int64 { return s.state.Load() >> inBits }
+
+// InFlight returns how many calls are going on.
+func (s *Stage) InFlight() int64 { return s.state.Load() & inMask }
+
+// Peak returns the most calls that went on at a time.
+func (s *Stage) Peak() int64 { return s.peak.Load() }
+
+// Skipped returns how many items the stage was not for.
+func (s *Stage) Skipped() int64 { return s.skipped.Load() }
+
+// Succeeded returns how many calls have ended without an error.
+func (s *Stage) Succeeded() int64 {
+	state := s.state.Load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return state>>inBits - state&inMask - s.failed
+}
 
 // Errors returns the errors by code.
 func (s *Stage) Errors() map[string]int64 {

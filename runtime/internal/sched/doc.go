@@ -17,6 +17,7 @@
 // batch is closed as soon as nobody is left who could join it.
 //
 // The package knows nothing of sources, outcomes, policies or telemetry; it
-// calls a function per stage. Nothing is allocated for an item on the way, and
-// no clock is read. Waiting ends with the flight's context.
+// calls a function per stage, and one guard around all of them makes a panic the
+// failure of the stage that it happened in. Nothing is allocated for an item on
+// the way, and no clock is read. Waiting ends with the flight's context.
 package sched

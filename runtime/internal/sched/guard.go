@@ -38,19 +38,6 @@ func bug(v any) error {
 		Hint: "a bug in the stage; the stack is in the log"}
 }
 
-// Guard calls a stage; a panic fails this item only.
-func Guard(ctx context.Context, s pipeline.Stage, it *pipeline.Item) (err error) {
-	returned := false
-	defer func() {
-		if !returned { // recover itself costs more than a short stage
-			err = bug(recover())
-		}
-	}()
-	err = s.Process(ctx, it)
-	returned = true
-	return err
-}
-
 // GuardBatch calls a batch stage; a panic fails the items of this batch only,
 // and so does an answer of the wrong length.
 func GuardBatch(ctx context.Context, s pipeline.Batcher, items []*pipeline.Item) (errs []error) {

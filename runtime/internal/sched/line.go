@@ -26,21 +26,36 @@ type Flight struct {
 	// Own is whatever the engine keeps for the flight; it survives reuse.
 	Own any
 
+	// Untimed says that the clock is not worth reading for this flight: others
+	// like it are over in a microsecond, and some of them are timed.
+	Untimed bool
+	// Waited says that the flight had to wait for its turn or for a permit.
+	Waited bool
+
 	// Lane, Key, Held and Carrier are the feed's.
 	Lane    int
 	Key     string
 	Held    int
 	Carrier int
+
+	holds *Permit // while its stage runs
 }
 
 // Reset prepares a flight for another item.
 func (f *Flight) Reset(it *pipeline.Item) {
-	*f = Flight{Item: it, Own: f.Own, Held: -1, Carrier: -1}
+	f.Item, f.Ctx, f.At, f.Err = it, nil, 0, nil
+	if f.Turn.ring != nil {
+		f.Turn = Turn{}
+	}
+	f.Untimed, f.Waited = false, false
+	f.Lane, f.Key, f.Held, f.Carrier = 0, "", -1, -1
+	f.holds = nil
 }
 
 // Stage is one stop of the line.
 type Stage struct {
-	// Run does the stage's work. ErrForked ends the walk.
+	// Run does the stage's work. ErrForked ends the walk. A panic becomes an
+	// error of kind Bug.
 	Run func(ctx context.Context, f *Flight) error
 	// Skip reports that the stage is not for this item; nil means never.
 	Skip func(f *Flight) (bool, error)
@@ -58,6 +73,9 @@ type Line struct {
 	// Again is asked when a stage failed. It may wait; true means that the
 	// stage is tried again. nil means never.
 	Again func(f *Flight, err error) bool
+	// Crashed is told that stage f.At panicked, in place of the rest of its Run,
+	// and returns what its error is; nil leaves it as it is.
+	Crashed func(f *Flight, bug error) error
 	// Quiet is told of waiting; it may be nil.
 	Quiet *Quiet
 }
@@ -67,64 +85,109 @@ type Line struct {
 // further. The flight keeps its turn until the last ordered stage is behind it;
 // a flight that ends earlier must call Turn.Leave.
 func (l *Line) Walk(f *Flight) error {
-	for f.At < len(l.Stages) {
-		switch err := l.step(&l.Stages[f.At], f); {
-		case err == ErrForked: // the flight may be somebody else's by now
-			return err
-		case err == nil:
-			l.passed(f)
-			f.At++
-		case l.Again == nil || !l.Again(f, err):
-			return err
+	for {
+		err := l.walk(f)
+		if err == nil || err == ErrForked || l.Again == nil || !l.Again(f, err) {
+			return err // after ErrForked the flight may be somebody else's
 		}
 	}
-	return nil
+}
+
+// walk goes on until a stage fails. One guard is enough for all stages: a panic
+// is the failure of the stage that the flight was in.
+func (l *Line) walk(f *Flight) (err error) {
+	returned := false
+	defer func() {
+		if !returned { // recover itself costs more than a short stage
+			err = l.crashed(f, recover())
+		}
+	}()
+	ctx, stages, ordered := f.Ctx, l.Stages, l.First >= 0
+	for f.At < len(stages) {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+			break
+		}
+		if s := &stages[f.At]; s.Skip == nil && s.Permit == nil && !ordered {
+			err = s.Run(ctx, f)
+		} else {
+			err = l.step(s, f)
+		}
+		if err != nil {
+			break
+		}
+		if ordered && f.At == l.Last {
+			f.Turn.Leave()
+		}
+		f.At++
+	}
+	returned = true
+	return err
+}
+
+// crashed turns a panic of the stage that the flight is in into its error.
+func (l *Line) crashed(f *Flight, v any) error {
+	err := bug(v)
+	if f.holds != nil {
+		f.holds.Release()
+		f.holds = nil
+	}
+	if l.Crashed != nil {
+		return l.Crashed(f, err)
+	}
+	return err
 }
 
 // Fork prepares a flight for going on as its children. A stage function calls
 // it before it lets the children run and returns ErrForked.
-func (l *Line) Fork(f *Flight) { l.passed(f) }
-
-// passed gives up the turn behind the last stage that wants it.
-func (l *Line) passed(f *Flight) {
-	if f.At == l.Last && l.First >= 0 {
+func (l *Line) Fork(f *Flight) {
+	if l.First >= 0 && f.At == l.Last {
 		f.Turn.Leave()
 	}
 }
 
+// step is a stage with all that may have to happen before it.
 func (l *Line) step(s *Stage, f *Flight) error {
-	if f.Ctx.Err() != nil {
-		return context.Cause(f.Ctx)
-	}
 	if s.Skip != nil {
 		if skip, err := s.Skip(f); skip || err != nil {
 			return err
 		}
 	}
-	if l.First >= 0 && f.At >= l.First && f.At <= l.Last {
+	if l.First >= 0 && f.At >= l.First && f.At <= l.Last && !f.Turn.Ready() {
 		if err := l.await(f); err != nil {
 			return err
 		}
 	}
-	if s.Permit == nil {
+	p := s.Permit
+	if p == nil {
 		return s.Run(f.Ctx, f)
 	}
-	if !s.Permit.TryAcquire() {
-		l.Quiet.Block()
-		err := s.Permit.Acquire(f.Ctx, f.Item.Priority)
-		l.Quiet.Unblock(1)
-		if err != nil {
+	if !p.TryAcquire() {
+		if err := l.acquire(p, f); err != nil {
 			return err
 		}
 	}
-	defer s.Permit.Release()
-	return s.Run(f.Ctx, f)
+	f.holds = p
+	err := s.Run(f.Ctx, f)
+	if err != ErrForked { // else the flight may be somebody else's
+		f.holds = nil
+	}
+	p.Release()
+	return err
 }
 
+// acquire waits for a permit that is not free.
+func (l *Line) acquire(p *Permit, f *Flight) error {
+	f.Waited = true
+	l.Quiet.Block()
+	err := p.Acquire(f.Ctx, f.Item.Priority)
+	l.Quiet.Unblock(1)
+	return err
+}
+
+// await waits for the flight's turn.
 func (l *Line) await(f *Flight) error {
-	if f.Turn.Ready() {
-		return nil
-	}
+	f.Waited = true
 	l.Quiet.Block()
 	err := f.Turn.Wait(f.Ctx)
 	l.Quiet.Unblock(1)

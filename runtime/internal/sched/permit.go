@@ -94,11 +94,15 @@ func (p *Permit) leave(w *waiter) {
 
 // Release gives the permit back, or hands it to the first waiter.
 func (p *Permit) Release() {
-	if p.free.Add(1) > 0 {
-		return
+	if p.free.Add(1) <= 0 {
+		p.serve()
 	}
+}
+
+// serve hands the permit to the first waiter.
+func (p *Permit) serve() {
 	p.mu.Lock()
-	// A waiter may have left between the two lines above; its leaving has
+	// A waiter may have left since Release looked; its leaving has
 	// already been counted in free.
 	if len(p.queue) > 0 {
 		w := heap.Pop(&p.queue).(*waiter)

@@ -47,6 +47,7 @@ func Exercise(t *testing.T, newStore func(t testing.TB) Store) {
 		{"renewal", renewal},
 		{"stale writes fail", fencing},
 		{"expired attempts are used up", attemptsUsedUp},
+		{"giving back does not condemn", givenBackIsNotExpired},
 		{"deadlines", deadlines},
 		{"results", results},
 		{"acknowledging again", ackAgain},

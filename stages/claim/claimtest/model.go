@@ -17,6 +17,8 @@ type entry struct {
 	attempts int
 	wait     time.Duration // until it is ready, from the model's start
 	lease    time.Duration // end of its lease
+	deadline time.Duration // 0 is none
+	expired  bool          // its last lease ran out
 	held     *pipeline.Item
 }
 
@@ -74,15 +76,32 @@ func (m *machine) enqueue(t *rapid.T) {
 			e.wait = m.now + 10*time.Second
 			items[i].NotBefore = m.start.Add(e.wait)
 		}
+		if !m.start.IsZero() && rapid.IntRange(0, 3).Draw(t, "deadline") == 0 {
+			e.deadline = m.now + 20*time.Second
+			items[i].Deadline = m.start.Add(e.deadline)
+		}
 		m.items = append(m.items, e)
 	}
 	_, err := m.q.Enqueue(m.b.Context(), items)
 	m.must(t, err)
 }
 
-// claimable: ready, its time has come, and the oldest live one of its key.
+// condemned says why an item may not run any more; empty if it may.
+func (m *machine) condemned(e *entry) string {
+	switch {
+	case e.deadline > 0 && e.deadline <= m.now:
+		return pipeline.CodeDeadlineExceeded
+	case e.expired && m.attempt > 0 && e.attempts >= m.attempt:
+		return pipeline.CodeAttemptsExhausted
+	}
+	return ""
+}
+
+// claimable: ready, its time has come or its deadline has passed, and the oldest
+// live one of its key.
 func (m *machine) claimable(e *entry) bool {
-	if e.state != pipeline.StateReady || e.wait > m.now {
+	late := m.condemned(e) == pipeline.CodeDeadlineExceeded
+	if e.state != pipeline.StateReady || e.wait > m.now && !late {
 		return false
 	}
 	if e.key == "" {
@@ -119,9 +138,14 @@ func (m *machine) claim(t *rapid.T) {
 		if !slices.Contains(could, e) {
 			t.Fatalf("claimed %s, which was not claimable", it.ID)
 		}
-		e.state, e.attempts, e.lease, e.held, e.wait = pipeline.StateLeased, e.attempts+1, m.now+Lease, it, 0
-		if it.Attempt != e.attempts {
-			t.Fatalf("%s: attempt %d, want %d", it.ID, it.Attempt, e.attempts)
+		code := m.condemned(e)
+		if code == "" {
+			e.attempts++
+			e.expired = false
+		}
+		e.state, e.lease, e.held, e.wait = pipeline.StateLeased, m.now+Lease, it, 0
+		if it.Attempt != e.attempts || pipeline.CodeOf(it.Condemned) != code {
+			t.Fatalf("%s: attempt %d, condemned: %v; want %d, %q", it.ID, it.Attempt, it.Condemned, e.attempts, code)
 		}
 	}
 }
@@ -176,10 +200,10 @@ func (m *machine) nack(t *rapid.T) {
 		e.wait = m.now + 10*time.Second
 	}
 	m.must(t, m.q.Nack(m.b.Context(), e.held, r))
-	m.end(e, pipeline.StateReady)
-	if r.Refund {
+	if r.Refund && e.held.Condemned == nil {
 		e.attempts--
 	}
+	m.end(e, pipeline.StateReady)
 }
 
 func (m *machine) renew(t *rapid.T) {
@@ -218,9 +242,7 @@ func (m *machine) advance(t *rapid.T) {
 			continue
 		}
 		m.end(e, pipeline.StateReady)
-		if m.attempt > 0 && e.attempts >= m.attempt {
-			e.state = pipeline.StateDead
-		}
+		e.expired = true
 	}
 }
 
@@ -229,7 +251,10 @@ func (m *machine) retry(t *rapid.T) {
 	m.must(t, err)
 	for _, e := range m.items {
 		if e.state == pipeline.StateDead {
-			e.state, e.attempts, e.wait = pipeline.StateReady, 0, 0
+			e.state, e.attempts, e.wait, e.expired = pipeline.StateReady, 0, 0, false
+			if e.deadline <= m.now {
+				e.deadline = 0
+			}
 			n--
 		}
 	}

@@ -105,6 +105,13 @@ const (
 		FROM json_each('[0,1,2,3,4,5,6,7,8,9]') p)`
 )
 
+// Why an item is condemned. Only an expired lease uses attempts up: one that was
+// given back is the business of who gave it back.
+const (
+	exhausted = `(expired AND coalesce(nullif(max_attempts,0), ?) BETWEEN 1 AND attempts)`
+	late      = `(deadline>0 AND deadline<=?)`
+)
+
 // claimed is an item with its place in the queue.
 type claimed struct {
 	seq  int64
@@ -113,16 +120,17 @@ type claimed struct {
 
 // lease gives the picked items to us: state, attempts, token and the lease's
 // end in one write. At most one item of a key is claimable, so a batch never
-// has two.
+// has two. A condemned item gets a lease and a token, but no attempt.
 func (q *Queue) lease(t *tx, pick string, args ...any) ([]*pipeline.Item, error) {
 	var got []claimed
-	args = append([]any{q.floor.Load(), q.opt.Owner, t.now + q.opt.Lease.Milliseconds()}, args...)
+	args = append([]any{q.opt.MaxAttempts, t.now, q.opt.MaxAttempts, q.floor.Load(), q.opt.Owner, t.now + q.opt.Lease.Milliseconds()}, args...)
 	err := t.query(func(r *sql.Rows) error {
-		c, err := q.scanClaimed(r)
+		c, err := q.scanClaimed(t, r)
 		got = append(got, c)
 		return err
-	}, `UPDATE items SET state=1, attempts=attempts+1, token=max(token, ?)+1, owner=?, lease_until=? WHERE seq IN (`+pick+`)
-		RETURNING seq, id, coalesce(key,''), priority, attempts, max_attempts, token, enqueued, deadline, traceparent, tracestate,
+	}, `UPDATE items SET state=1, expired=`+exhausted+`, attempts=attempts+NOT(`+late+` OR `+exhausted+`),
+			token=max(token, ?)+1, owner=?, lease_until=? WHERE seq IN (`+pick+`)
+		RETURNING seq, id, coalesce(key,''), priority, attempts, max_attempts, token, enqueued, deadline, expired, traceparent, tracestate,
 			(SELECT meta FROM payloads p WHERE p.seq=items.seq), (SELECT body FROM payloads p WHERE p.seq=items.seq)`, args...)
 	if err != nil {
 		return nil, err
@@ -137,18 +145,25 @@ func (q *Queue) lease(t *tx, pick string, args ...any) ([]*pipeline.Item, error)
 	return out, nil
 }
 
-func (q *Queue) scanClaimed(r *sql.Rows) (claimed, error) {
+func (q *Queue) scanClaimed(t *tx, r *sql.Rows) (claimed, error) {
 	it := &pipeline.Item{Queue: q.name}
 	c := claimed{item: it}
 	var meta sql.NullString
 	var enqueued, deadline int64
+	var expired bool
 	var body []byte
-	err := r.Scan(&c.seq, &it.ID, &it.Key, &it.Priority, &it.Attempt, &it.MaxAttempts, &it.Token, &enqueued, &deadline,
+	err := r.Scan(&c.seq, &it.ID, &it.Key, &it.Priority, &it.Attempt, &it.MaxAttempts, &it.Token, &enqueued, &deadline, &expired,
 		&it.Trace.Parent, &it.Trace.State, &meta, &body)
 	if err != nil {
 		return c, err
 	}
 	it.Enqueued, it.Deadline = instant(enqueued), instant(deadline)
+	switch {
+	case deadline > 0 && deadline <= t.now:
+		it.Condemned = pipeline.DeadlineExceeded(it.Deadline)
+	case expired:
+		it.Condemned = pipeline.AttemptsExhausted(it.Attempt)
+	}
 	if len(body) > 0 {
 		it.Input, it.Body = body, pipeline.RawBody(body, pipeline.MediaJSON)
 	}
@@ -162,29 +177,18 @@ func (q *Queue) scanClaimed(r *sql.Rows) (claimed, error) {
 
 const (
 	sweepDelayed = `UPDATE items SET hold=0 WHERE queue=? AND state=0 AND hold=1 AND not_before<=?`
-	sweepLate    = `SELECT seq, coalesce(key,''), attempts FROM items WHERE queue=? AND state=0 AND deadline>0 AND deadline<=?`
+	sweepLate    = `UPDATE items SET hold=0 WHERE queue=? AND state=0 AND hold=1 AND deadline>0 AND deadline<=?`
 )
 
-// sweep makes delayed items whose time has come claimable, and ends ready ones
-// whose deadline has passed. With nothing due it costs two index seeks.
+// sweep makes delayed items claimable whose time has come, or whose deadline has
+// passed. With nothing due it costs two index seeks.
 func (q *Queue) sweep(t *tx) error {
-	if _, err := t.exec(sweepDelayed, q.id, t.now); err != nil {
-		return err
-	}
-	var late []row
-	err := t.query(func(r *sql.Rows) error { return scanRow(r, &late) }, sweepLate, q.id, t.now)
-	if err != nil {
-		return err
-	}
-	keys := keySet{}
-	for _, it := range late {
-		keys.add(it.key)
-		err := q.bury(t, it, pipeline.Event{Attempt: it.attempts, Code: "deadline", Error: "the deadline passed before an attempt succeeded"})
-		if err != nil {
+	for _, due := range [...]string{sweepDelayed, sweepLate} {
+		if _, err := t.exec(due, q.id, t.now); err != nil {
 			return err
 		}
 	}
-	return q.settle(t, keys)
+	return nil
 }
 
 // row is what the upkeep of an item needs.

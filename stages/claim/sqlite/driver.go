@@ -23,11 +23,6 @@ import (
 // Scheme is the URL scheme: "sqlite:var/queue.db".
 const Scheme = "sqlite"
 
-// defaultLease is used when nobody says how long a claim lasts: long enough
-// for a renewal every third of it to survive a busy machine, short enough that
-// a lost process holds nobody up for long.
-const defaultLease = 30 * time.Second
-
 // Option changes a driver, for tests.
 type Option func(*settings)
 
@@ -90,7 +85,7 @@ func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set setti
 		q.name = "default"
 	}
 	if q.opt.Lease <= 0 {
-		q.opt.Lease = defaultLease
+		q.opt.Lease = pipeline.DefaultLease
 	}
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
@@ -163,16 +158,13 @@ func (q *Queue) absent(why error) error {
 
 // filePath returns the absolute path of a sqlite: URL; sqlite:///x is /x.
 func filePath(rawURL, dir string) (string, error) {
-	scheme, path, ok := pipeline.SplitURL(rawURL)
-	if !ok || scheme != Scheme {
+	scheme, rest, _ := pipeline.SplitURL(rawURL)
+	if scheme != Scheme {
 		return "", pipeline.Fail("bad-url", "%q is not a %s: URL", rawURL, Scheme)
 	}
-	path = strings.TrimPrefix(path, "//")
-	if path == "" || strings.HasSuffix(path, "/") {
+	path, err := pipeline.FilePath("file:"+rest, dir)
+	if err != nil || strings.HasSuffix(rest, "/") {
 		return "", pipeline.Fail("bad-url", "%q names no file", rawURL).WithHint("for example sqlite:var/queue.db")
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
 	}
 	return filepath.Abs(path)
 }

@@ -144,7 +144,7 @@ func (s keySet) add(key string) {
 
 const (
 	clearKey  = `UPDATE items SET hold=2 WHERE queue=? AND key=? AND state=0 AND hold IN (0,1)`
-	headOfKey = `UPDATE items SET hold=(not_before>?) WHERE seq=(
+	headOfKey = `UPDATE items SET hold=(not_before>? AND NOT ` + late + `) WHERE seq=(
 			SELECT min(seq) FROM items WHERE queue=? AND key=? AND state=0 AND hold=2)
 		AND NOT EXISTS (SELECT 1 FROM items WHERE queue=? AND key=? AND state=1)`
 )
@@ -157,7 +157,7 @@ func (q *Queue) settle(t *tx, keys keySet) error {
 		if _, err := t.exec(clearKey, q.id, key); err != nil {
 			return err
 		}
-		if _, err := t.exec(headOfKey, t.now, q.id, key, q.id, key); err != nil {
+		if _, err := t.exec(headOfKey, t.now, t.now, q.id, key, q.id, key); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/internal/durable"
 	driver "modernc.org/sqlite"
 )
 
@@ -43,8 +44,8 @@ func classify(err error) (kind pipeline.Kind, code, hint string) {
 	switch {
 	case primary == codeBusy:
 		return pipeline.Unavailable, "queue-busy", "another process holds the write lock for more than 10 s"
-	case primary == codeFull, errors.Is(err, syscall.ENOSPC):
-		return pipeline.Unavailable, "disk-full", "make room; nothing was half-written"
+	case primary == codeFull, durable.NoRoom(err):
+		return pipeline.Unavailable, durable.CodeDiskFull, "make room; nothing was half-written"
 	case primary == codeReadOnly, errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return pipeline.Permanent, "read-only", "the user needs the right to write the file and its folder"
 	case primary == codeCantOpen:

@@ -138,6 +138,41 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// TestLockedFile: writes that wait together for a lock fail together. Each
+// having tried for itself would show as an error of its own.
+func TestLockedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "q.db")
+	q := mustOpen(t, path, pipeline.QueueOptions{Create: true})
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	holder, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	if _, err := holder.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	errs, err := sqlite.CommitTogether(q, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, err := range errs {
+		if err == nil || err != errs[0] {
+			t.Errorf("write %d: %v, want the one error of the group, %v", i, err, errs[0])
+		}
+	}
+	if _, err := holder.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if errs, err = sqlite.CommitTogether(q, 2); err != nil || errs[0] != nil || errs[1] != nil {
+		t.Errorf("with the lock free again: %v, %v", errs, err)
+	}
+}
+
 func limitPages(t *testing.T, q *sqlite.Queue, n int) {
 	t.Helper()
 	if err := sqlite.LimitPages(q, n); err != nil {

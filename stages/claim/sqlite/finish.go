@@ -93,6 +93,9 @@ func (q *Queue) nack(t *tx, it *pipeline.Item, r pipeline.Release) error {
 	if r.Refund {
 		refund, what = 1, "released"
 	}
+	if it.Condemned != nil {
+		refund = 0 // the claim counted none
+	}
 	hold, notBefore := holdNone, int64(0)
 	if r.After > 0 {
 		// Rounded up: the wait is a lower bound.
@@ -144,17 +147,6 @@ func (q *Queue) lost(err error, it *pipeline.Item) error {
 		return fmt.Errorf("queue %q: item %s, attempt %d: %w", q.name, it.ID, it.Attempt, err)
 	}
 	return err
-}
-
-// bury moves an item to the dead letters without a worker's word. The caller
-// settles its key.
-func (q *Queue) bury(t *tx, it row, e pipeline.Event) error {
-	_, err := t.exec(`UPDATE items SET state=3, result=?, ended=?, lease_until=0 WHERE seq=?`, string(pipeline.Dead), t.now, it.seq)
-	if err != nil {
-		return err
-	}
-	e.What = "dead"
-	return q.record(t, it.seq, e)
 }
 
 // record adds an event to an item's history.

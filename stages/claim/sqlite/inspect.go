@@ -19,9 +19,10 @@ func (q *Queue) Stats(ctx context.Context) (pipeline.QueueStats, error) {
 	var s pipeline.QueueStats
 	counts := [...]*int64{&s.Ready, &s.Leased, &s.Done, &s.Dead, &s.Delayed}
 	const delayed = len(counts) - 1
+	now := q.now().UnixMilli()
 	rows, err := q.reads.QueryContext(ctx, `SELECT state, count(*) FROM items WHERE queue=? GROUP BY state
-		UNION ALL SELECT ?, count(*) FROM items WHERE queue=? AND state=0 AND hold>0 AND (hold=2 OR not_before>?)`,
-		q.id, delayed, q.id, q.now().UnixMilli())
+		UNION ALL SELECT ?, count(*) FROM items WHERE queue=? AND state=0 AND hold>0 AND (hold=2 OR not_before>? AND NOT `+late+`)`,
+		q.id, delayed, q.id, now, now)
 	if err == nil {
 		err = eachRow(rows, func(r *sql.Rows) error {
 			var state int
@@ -40,12 +41,16 @@ func (q *Queue) Stats(ctx context.Context) (pipeline.QueueStats, error) {
 	return s, nil
 }
 
-// Pending counts the items that are not at their end.
+// Pending counts the items that are not at their end. A deadline ends a delay.
 func (q *Queue) Pending(ctx context.Context) (n int64, next time.Time, err error) {
-	var at sql.NullInt64
+	var ready, late sql.NullInt64
 	err = q.reads.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM items WHERE queue=? AND state IN (0,1)),
-		(SELECT min(not_before) FROM items WHERE queue=? AND state=0 AND hold=1)`, q.id, q.id).Scan(&n, &at)
-	return n, instant(at.Int64), q.fail("pending", err)
+		(SELECT min(not_before) FROM items WHERE queue=? AND state=0 AND hold=1),
+		(SELECT min(deadline) FROM items WHERE queue=? AND state=0 AND hold=1 AND deadline>0)`, q.id, q.id, q.id).Scan(&n, &ready, &late)
+	if late.Valid && late.Int64 < ready.Int64 {
+		ready = late
+	}
+	return n, instant(ready.Int64), q.fail("pending", err)
 }
 
 // Queues lists the queues of the file by name.

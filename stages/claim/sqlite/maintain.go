@@ -15,7 +15,7 @@ func (q *Queue) Retry(ctx context.Context, f pipeline.Filter) (int, error) {
 	}
 	f.State = pipeline.StateDead
 	return q.forEach(ctx, "retry", f, func(t *tx, it row) error {
-		_, err := t.exec(`UPDATE items SET state=0, hold=0, not_before=0, attempts=0, ended=0, result='', digest='', owner='',
+		_, err := t.exec(`UPDATE items SET state=0, hold=0, not_before=0, attempts=0, expired=0, ended=0, result='', digest='', owner='',
 			deadline=CASE WHEN deadline<=? THEN 0 ELSE deadline END WHERE seq=?`, t.now, it.seq)
 		if err != nil {
 			return err

@@ -35,9 +35,9 @@ func (q *Queue) startReaper() {
 	})
 }
 
-// Reap takes back every lease that has expired: the item is ready again, or
-// dead if its attempts are used up or its deadline has passed. The reaper calls
-// it by itself once the first claim was made; it returns how many it took.
+// Reap takes back every lease that has expired: the item is ready again, and the
+// next claim finds out whether it may still run. The reaper calls it by itself
+// once the first claim was made; it returns how many it took.
 func (q *Queue) Reap(ctx context.Context) (int, error) {
 	total := 0
 	for {
@@ -57,21 +57,19 @@ func (q *Queue) Reap(ctx context.Context) (int, error) {
 type expired struct {
 	row
 	owner string
-	limit int
-	late  bool
 }
 
-const findExpired = `SELECT seq, coalesce(key,''), attempts, owner, max_attempts, deadline>0 AND deadline<=? FROM items
+const findExpired = `SELECT seq, coalesce(key,''), attempts, owner FROM items
 	WHERE queue=? AND state=1 AND lease_until<=? ORDER BY lease_until LIMIT ?`
 
 func (q *Queue) reap(t *tx) (int, error) {
 	var all []expired
 	err := t.query(func(r *sql.Rows) error {
 		var e expired
-		err := r.Scan(&e.seq, &e.key, &e.attempts, &e.owner, &e.limit, &e.late)
+		err := r.Scan(&e.seq, &e.key, &e.attempts, &e.owner)
 		all = append(all, e)
 		return err
-	}, findExpired, t.now, q.id, t.now, reapBatch)
+	}, findExpired, q.id, t.now, reapBatch)
 	if err != nil {
 		return 0, err
 	}
@@ -86,22 +84,9 @@ func (q *Queue) reap(t *tx) (int, error) {
 }
 
 func (q *Queue) takeBack(t *tx, e expired) error {
-	limit := e.limit
-	if limit == 0 {
-		limit = q.opt.MaxAttempts
-	}
-	event := pipeline.Event{Attempt: e.attempts, Code: "lease-expired", Error: "the lease expired without an answer from " + e.owner}
-	switch {
-	case e.late:
-		event.Code, event.Error = "deadline", event.Error+", and the deadline has passed"
-		return q.bury(t, e.row, event)
-	case limit > 0 && e.attempts >= limit:
-		event.Error += ", and all attempts are used up"
-		return q.bury(t, e.row, event)
-	}
-	if _, err := t.exec(`UPDATE items SET state=0, hold=0, not_before=0, lease_until=0, owner='' WHERE seq=?`, e.seq); err != nil {
+	if _, err := t.exec(`UPDATE items SET state=0, hold=0, not_before=0, lease_until=0, owner='', expired=1 WHERE seq=?`, e.seq); err != nil {
 		return err
 	}
-	event.What = "expired"
-	return q.record(t, e.seq, event)
+	return q.record(t, e.seq, pipeline.Event{What: "expired", Attempt: e.attempts, Code: "lease-expired",
+		Error: "the lease expired without an answer from " + e.owner})
 }

@@ -35,6 +35,7 @@ CREATE TABLE items(
   hold INTEGER NOT NULL DEFAULT 0,  -- of ready ones: 0 claimable, 1 delayed, 2 behind its key
   priority INTEGER NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0,
+  expired INTEGER NOT NULL DEFAULT 0, -- of ready ones: 1 the last lease ran out; of leased ones: and no attempt was left
   max_attempts INTEGER NOT NULL,
   token INTEGER NOT NULL DEFAULT 0,
   owner TEXT NOT NULL DEFAULT '',
@@ -59,7 +60,7 @@ CREATE UNIQUE INDEX items_id ON items(queue, id);
 CREATE UNIQUE INDEX items_idem ON items(queue, idem) WHERE idem IS NOT NULL;
 CREATE INDEX items_claimable ON items(queue, priority DESC, seq) WHERE state=0 AND hold=0;
 CREATE INDEX items_held ON items(queue, hold, not_before) WHERE state=0 AND hold>0;
-CREATE INDEX items_deadline ON items(queue, deadline) WHERE state=0 AND deadline>0;
+CREATE INDEX items_deadline ON items(queue, deadline) WHERE state=0 AND hold=1 AND deadline>0;
 CREATE INDEX items_leased ON items(queue, lease_until) WHERE state=1;
 CREATE INDEX items_key ON items(queue, key, state, hold, seq) WHERE key IS NOT NULL AND state<2;
 CREATE INDEX items_state ON items(queue, state, seq);

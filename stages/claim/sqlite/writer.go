@@ -110,26 +110,41 @@ func (w *writer) gather(group []*op) []*op {
 	return group
 }
 
-// commit runs the group in one transaction. If the store fails, each op gets a
-// transaction of its own, so that one caller's trouble stays its own.
+// commit runs the group in one transaction. If the store fails in the middle,
+// each op gets a transaction of its own, so that one caller's trouble stays its
+// own. If one cannot even begin, that is nobody's own: all that are left fail at
+// once, or each would wait for the same lock, one after the other.
 func (w *writer) commit(group []*op) {
+	if err := w.begin(group); err != nil {
+		failAll(group, err)
+		return
+	}
 	err := w.transaction(group)
+	if err == nil || len(group) == 1 {
+		failAll(group, err)
+		return
+	}
+	for i := range group {
+		if err := w.begin(group[i : i+1]); err != nil {
+			failAll(group[i:], err)
+			return
+		}
+		failAll(group[i:i+1], w.transaction(group[i:i+1]))
+	}
+}
+
+// failAll gives the ops the store's error; nil leaves them their own.
+func failAll(group []*op, err error) {
 	if err == nil {
 		return
 	}
 	for _, o := range group {
-		if len(group) > 1 {
-			err = w.transaction([]*op{o})
-		}
-		if err != nil {
-			o.err = err
-		}
+		o.err = err
 	}
 }
 
-// transaction runs all ops; the error is the store's. Errors of ops stay in
-// the ops.
-func (w *writer) transaction(group []*op) (err error) {
+// begin takes the write lock. A group with a durable op is flushed.
+func (w *writer) begin(group []*op) error {
 	durable := false
 	for _, o := range group {
 		durable = durable || o.durable
@@ -137,10 +152,13 @@ func (w *writer) transaction(group []*op) (err error) {
 	if err := w.synchronous(durable); err != nil {
 		return err
 	}
-	ctx := context.Background()
-	if _, err := w.stmtExec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
+	_, err := w.stmtExec("BEGIN IMMEDIATE")
+	return err
+}
+
+// transaction runs all ops; the error is the store's. Errors of ops stay in
+// the ops.
+func (w *writer) transaction(group []*op) (err error) {
 	t := &tx{w: w, now: w.clock().UnixMilli()}
 	for _, o := range group {
 		o.err = o.run(t)
@@ -155,7 +173,7 @@ func (w *writer) transaction(group []*op) (err error) {
 	}
 	// SQLite has rolled back by itself after some errors (a full disk); then
 	// this has nothing to do, and its error says only that.
-	_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
+	_, _ = w.conn.ExecContext(context.Background(), "ROLLBACK")
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/internal/durable"
 )
 
 const envTmpfs = "WAYBILL_TEST_TMPFS"
@@ -52,7 +53,7 @@ func fillDisk(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	_, err := o.Put(t.Context(), []pipeline.Blob{big})
-	if pipeline.CodeOf(err) != CodeDiskFull || pipeline.KindOf(err) != pipeline.Retry || strings.Contains(err.Error(), "\n") {
+	if pipeline.CodeOf(err) != durable.CodeDiskFull || pipeline.KindOf(err) != pipeline.Unavailable || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v (%s, %s)", err, pipeline.CodeOf(err), pipeline.KindOf(err))
 	}
 	objects, _ := filepath.Glob(filepath.Join(dir, "blobs", "sha256", "*"))

@@ -1,22 +1,16 @@
 package cas
 
 import (
-	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/internal/durable"
 )
 
-// CodeDiskFull is the code of the error for a place without room.
-const CodeDiskFull = "disk-full"
-
-// putError gives a failed write to a place the kind that the engine acts on. A
-// full disk may be emptied, so another attempt makes sense.
+// putError gives a failed write to a place the kind that the engine acts on.
 func putError(place string, err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return pipeline.Again(CodeDiskFull, "no room left in %s: %w", place, err).
-			WithHint("free space there; nothing was half-written")
+	if durable.NoRoom(err) {
+		return durable.WriteError("cannot write to "+place, err, pipeline.Retry, "store")
 	}
 	return fmt.Errorf("cannot write to %s: %w", place, err)
 }

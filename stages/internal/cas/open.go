@@ -98,13 +98,13 @@ func openFile(ctx context.Context, at, dir string, create bool) (pipeline.Object
 	if urls := SplitList(at); len(urls) > 1 {
 		return Open(ctx, []pipeline.ObjectDriver{Driver()}, urls, dir, 0, create)
 	}
-	path, copies, err := parseFileURL(at)
+	base, copies, err := parseFileURL(at)
 	if err != nil {
 		return nil, err
 	}
-	root := path
-	if !filepath.IsAbs(root) {
-		root = filepath.Join(dir, root)
+	root, err := pipeline.FilePath(base, dir)
+	if err != nil {
+		return nil, err
 	}
 	if copies == 0 {
 		copies = countReplicas(root)
@@ -115,7 +115,7 @@ func openFile(ctx context.Context, at, dir string, create bool) (pipeline.Object
 		if n > 1 {
 			sub = replicaDir(n)
 		}
-		l, err := OpenLayout("file:"+filepath.Join(path, sub), filepath.Join(root, sub), create)
+		l, err := OpenLayout(placeName(base, sub), filepath.Join(root, sub), create)
 		if err != nil {
 			return nil, errors.Join(err, closeAll(places))
 		}
@@ -124,9 +124,9 @@ func openFile(ctx context.Context, at, dir string, create bool) (pipeline.Object
 	return NewReplicated(places, copies)
 }
 
-func parseFileURL(at string) (path string, copies int, err error) {
-	_, rest, _ := pipeline.SplitURL(at)
-	path, query, _ := strings.Cut(rest, "?")
+// parseFileURL cuts the options off a URL.
+func parseFileURL(at string) (base string, copies int, err error) {
+	base, query, _ := strings.Cut(at, "?")
 	options, err := url.ParseQuery(query)
 	if err != nil {
 		return "", 0, fmt.Errorf("%q: %w", at, err)
@@ -141,10 +141,13 @@ func parseFileURL(at string) (path string, copies int, err error) {
 			return "", 0, fmt.Errorf("%q: copies must be a positive number", at)
 		}
 	}
-	if path == "" {
-		return "", 0, fmt.Errorf("%q names no folder", at)
-	}
-	return strings.TrimPrefix(path, "//"), copies, nil
+	return base, copies, nil
+}
+
+// placeName is the URL of a place as people wrote it, not as it was resolved.
+func placeName(base, sub string) string {
+	_, path, _ := pipeline.SplitURL(base)
+	return "file:" + filepath.Join(strings.TrimPrefix(path, "//"), sub)
 }
 
 func replicaDir(n int) string { return filepath.Join("replicas", strconv.Itoa(n)) }

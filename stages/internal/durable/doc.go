@@ -12,5 +12,11 @@
 // together; a large one by a single syncfs, which also waits for what strangers
 // have written to the same disk, but beats hundreds of fsyncs many times over.
 //
-// The package knows nothing of objects, logs or pipelines.
+// Lines is for files that only grow: many processes may append to one, each line
+// is whole, and what a crash tore off is cut away without touching anything that
+// somebody else wrote.
+//
+// The package knows nothing of objects, logs or items. What it knows of pipelines
+// is the kind of an error: WriteError says that a full disk is not the item's
+// fault.
 package durable
