@@ -40,7 +40,7 @@ func Find(hint string) (Binary, error) {
 	if hint != "" {
 		path, err := exec.LookPath(hint)
 		if err != nil {
-			return Binary{}, fmt.Errorf("%w: %s %q: %v; to install one: %s", ErrNotFound, from, hint, err, Install)
+			return Binary{}, fmt.Errorf("%w: %s %q: %v; %s", ErrNotFound, from, hint, err, remedy(from))
 		}
 		return resolved(path, from)
 	}
@@ -50,6 +50,14 @@ func Find(hint string) (Binary, error) {
 		}
 	}
 	return Binary{}, fmt.Errorf("%w: install one (%s) or name it in %s", ErrNotFound, Install, EnvChrome)
+}
+
+// remedy says what to do about a name that leads nowhere.
+func remedy(from string) string {
+	if from == EnvChrome {
+		return "correct or unset " + EnvChrome + ", or install one: " + Install
+	}
+	return "correct it, or install one: " + Install
 }
 
 func resolved(path, from string) (Binary, error) {

@@ -8,7 +8,7 @@ import (
 // Units of a budget.
 const (
 	UnitFuel = "fuel" // metered WASM work
-	UnitIO   = "io"   // bytes moved in or out of kernels, pages and stores
+	UnitIO   = "io"   // bytes moved in or out of kernels, pages, stores and destinations
 )
 
 // Budget limits what one item may spend, in non-negative integers. Spending is
@@ -96,6 +96,16 @@ func (b *Budget) Settle(name string, reserved, spent int64) {
 	if u.limit > 0 {
 		u.left.Add(reserved - spent)
 	}
+}
+
+// Spend charges n units at once, for work that is priced when it is done. It fails
+// like Reserve, and then charges nothing.
+func (b *Budget) Spend(name string, n int64) error {
+	if err := b.Reserve(name, n); err != nil {
+		return err
+	}
+	b.Settle(name, max(0, n), max(0, n))
+	return nil
 }
 
 // Left returns how much may still be reserved and whether there is a limit.

@@ -13,17 +13,18 @@ type Checkpoint struct {
 	receipt      Digest
 }
 
-// Checkpoint remembers what stages may change: body, metadata, artifacts,
-// outputs, dependencies and receipt. It is for the engine; a later checkpoint of
-// the same item replaces an earlier one.
-func (it *Item) Checkpoint() Checkpoint {
+// Checkpoint remembers in c what stages may change: body, metadata, artifacts,
+// outputs, dependencies and receipt. It is for the engine. Of several checkpoints
+// of an item only the latest may be restored, as often as need be.
+func (it *Item) Checkpoint(c *Checkpoint) {
 	it.sharedMeta, it.sharedArtifacts = true, true
-	return Checkpoint{it.Body, it.Meta, it.Artifacts, it.Outputs, it.Dependencies, it.Receipt}
+	c.body, c.meta, c.artifacts = it.Body, it.Meta, it.Artifacts
+	c.outputs, c.dependencies, c.receipt = it.Outputs, it.Dependencies, it.Receipt
 }
 
 // Restore puts the item back to a checkpoint; children that it emitted since are
 // forgotten. What has been spent of the budget stays spent.
-func (it *Item) Restore(c Checkpoint) {
+func (it *Item) Restore(c *Checkpoint) {
 	it.Body, it.Meta, it.Artifacts, it.Receipt = c.body, c.meta, c.artifacts, c.receipt
 	it.Outputs, it.Dependencies = c.outputs, c.dependencies
 	it.sharedMeta, it.sharedArtifacts = true, true

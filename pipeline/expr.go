@@ -17,7 +17,8 @@ const MaxExpression = 4096
 //	item.priority item.attempt    whole numbers
 //	item.body                     anything; checked when it is evaluated
 //	item.meta                     strings by name; a missing one is ""
-//	item.artifacts                by name: .size .mediaType .digest
+//	item.artifacts                by name: .size .mediaType .digest; a missing
+//	                              one has none of them, ask with "name" in
 //
 // so that a misspelled field is a problem of the file. The functions are an
 // allow-list without clock or randomness (see Functions), and the same item
@@ -92,7 +93,7 @@ func (e *Expr) Text(it *Item) (string, error) {
 	}
 	s, ok := renderText(v)
 	if !ok {
-		return "", e.failure(&exprError{message: "want text, got " + typeName(v)})
+		return "", e.failure(&exprError{message: "want text, got " + TypeName(v)})
 	}
 	return s, nil
 }
@@ -106,7 +107,7 @@ func (c *Condition) Holds(it *Item) (bool, error) {
 	}
 	b, ok := v.(bool)
 	if !ok {
-		return false, c.failure(&exprError{message: "want true or false, got " + typeName(v)})
+		return false, c.failure(&exprError{message: "want true or false, got " + TypeName(v)})
 	}
 	return b, nil
 }

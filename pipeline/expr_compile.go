@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/checker"
 	"github.com/expr-lang/expr/compiler"
@@ -17,8 +17,6 @@ import (
 	"github.com/expr-lang/expr/optimizer"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
-
-	"github.com/waybill-dev/waybill/pipeline/internal/node"
 )
 
 const (
@@ -32,14 +30,14 @@ type exprEnv struct {
 }
 
 type exprItem struct {
-	ID        string                  `expr:"id"`
-	Key       string                  `expr:"key"`
-	Queue     string                  `expr:"queue"`
-	Priority  int                     `expr:"priority"`
-	Attempt   int                     `expr:"attempt"`
-	Body      any                     `expr:"body"`
-	Meta      map[string]string       `expr:"meta"`
-	Artifacts map[string]exprArtifact `expr:"artifacts"`
+	ID        string                   `expr:"id"`
+	Key       string                   `expr:"key"`
+	Queue     string                   `expr:"queue"`
+	Priority  int                      `expr:"priority"`
+	Attempt   int                      `expr:"attempt"`
+	Body      any                      `expr:"body"`
+	Meta      map[string]string        `expr:"meta"`
+	Artifacts map[string]*exprArtifact `expr:"artifacts"`
 }
 
 type exprArtifact struct {
@@ -151,6 +149,7 @@ func (c *exprCompiler) compile(src string, condition bool) (*vm.Program, error) 
 		}
 		return nil, err
 	}
+	ast.Walk(&tree.Node, boundPlus{})
 	return compiler.Compile(tree, &c.config)
 }
 
@@ -164,6 +163,7 @@ var functionTables = sync.OnceValue(func() *conf.Config {
 	for name := range c.Disabled {
 		delete(c.Builtins, name)
 	}
+	expr.Function(plus, add)(c)
 	return c
 })
 
@@ -193,10 +193,10 @@ func (p *program) run(it *Item) (any, *exprError) {
 	return v, nil
 }
 
-func describeArtifacts(list []Artifact) map[string]exprArtifact {
-	out := make(map[string]exprArtifact, len(list))
+func describeArtifacts(list []Artifact) map[string]*exprArtifact {
+	out := make(map[string]*exprArtifact, len(list))
 	for _, a := range list {
-		out[a.Name] = exprArtifact{Size: len(a.Data), MediaType: a.MediaType, Digest: string(DigestOf(a.Data))}
+		out[a.Name] = &exprArtifact{Size: len(a.Data), MediaType: a.MediaType, Digest: string(DigestOf(a.Data))}
 	}
 	return out
 }
@@ -240,51 +240,6 @@ func uses(code *vm.Program) usage {
 	return u
 }
 
-var (
-	noField     = regexp.MustCompile(`^type \S*\.?(exprItem|exprArtifact|exprEnv) has no field (\S+)`)
-	unknownName = regexp.MustCompile(`^unknown name (\S+)`)
-	goTypes     = strings.NewReplacer("interface {}", "anything", "<nil>", "nil", "*pipeline.exprEnv", "the environment",
-		"pipeline.exprItem", "item", "pipeline.exprArtifact", "artifact")
-)
-
-// explain turns expr's errors into ours: offsets in bytes, no Go types, a hint
-// for misspelled names.
-func explain(src string, err error) *exprError {
-	var f *file.Error
-	if !errors.As(err, &f) {
-		return &exprError{message: err.Error()}
-	}
-	out := &exprError{offset: byteOffset(src, f.From), message: goTypes.Replace(f.Message)}
-	if m := noField.FindStringSubmatch(f.Message); m != nil {
-		known, what := itemFields, "item"
-		if m[1] == "exprArtifact" {
-			known, what = artifactFields, "an artifact"
-		}
-		out.message = what + " has no field " + m[2]
-		out.hint = node.Suggest(m[2], known)
-	} else if m := unknownName.FindStringSubmatch(f.Message); m != nil {
-		out.hint = suggestName(m[1])
-	}
-	return out
-}
-
-func suggestName(name string) string {
-	if near := node.Nearest(name, append([]string{"item"}, functionNames()...)); near != "" {
-		return "did you mean " + near + "?"
-	}
-	return "an expression sees item and the functions of the reference"
-}
-
-func byteOffset(s string, runes int) int {
-	for i := range s {
-		if runes == 0 {
-			return i
-		}
-		runes--
-	}
-	return len(s)
-}
-
 // renderText renders a scalar; ok is false for nil and structures.
 func renderText(v any) (s string, ok bool) {
 	switch v := v.(type) {
@@ -303,8 +258,9 @@ func renderText(v any) (s string, ok bool) {
 	return "", false
 }
 
-// typeName says what a value is in the words of a pipeline file.
-func typeName(v any) string {
+// TypeName says what a value is in the words of a pipeline file: "text", "a
+// list". Messages to its author name no Go types.
+func TypeName(v any) string {
 	switch v.(type) {
 	case nil:
 		return "nothing"

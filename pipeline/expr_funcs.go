@@ -21,8 +21,8 @@ import (
 var builtins = [...]string{
 	"abs", "all", "any", "ceil", "concat", "count", "filter", "find", "findIndex", "findLast", "findLastIndex",
 	"first", "flatten", "float", "floor", "fromBase64", "fromPairs", "get", "groupBy", "hasPrefix", "hasSuffix",
-	"indexOf", "int", "join", "last", "lastIndexOf", "len", "lower", "map", "max", "min", "none", "one", "reduce",
-	"replace", "reverse", "round", "sort", "sortBy", "split", "string", "sum", "take", "toBase64", "trim",
+	"indexOf", "int", "last", "lastIndexOf", "len", "lower", "map", "max", "min", "none", "one", "reduce",
+	"reverse", "round", "sort", "sortBy", "split", "string", "sum", "take", "toBase64", "trim",
 	"trimPrefix", "trimSuffix", "type", "uniq", "upper",
 }
 
@@ -34,13 +34,17 @@ type function struct {
 }
 
 // ownFunctions returns the functions that expr-lang lacks, or whose own version
-// has no stable result.
+// has no stable or no bounded result.
 func ownFunctions() []function {
 	return []function{
 		{"keys", "the keys of a mapping, sorted", keysOf, []any{new(func(any) []string), new(func(map[string]string) []string)}},
 		{"toJSON", "the value as compact JSON with sorted keys", toJSON, []any{new(func(any) string)}},
 		{"fromJSON", "the value of a JSON text; whole numbers stay whole", fromJSON, []any{new(func(string) any)}},
 		{"sha256", "the SHA-256 of a text, as 64 hex digits", sha256Of, []any{new(func(string) string)}},
+		{"replace", "the text with every old part replaced, or the first so many: replace(text, old, new), replace(text, old, new, most)", replaceText,
+			[]any{new(func(string, string, string) string), new(func(string, string, string, int) string)}},
+		{"join", "the texts of a list in one, with a separator between them if there is one", joinText,
+			[]any{new(func([]any) string), new(func([]any, string) string), new(func([]string) string), new(func([]string, string) string)}},
 		{"host", "the host of a URL without its port, in lower case; empty if there is none", urlPart(hostOf), []any{new(func(string) string)}},
 		{"path", "the path of a URL, / if it has none", urlPart(pathOf), []any{new(func(string) string)}},
 		{"query", "the first value of a query parameter of a URL; empty if there is none", queryOf, []any{new(func(string, string) string)}},
@@ -90,7 +94,7 @@ func functionOptions() []expr.Option {
 func keysOf(args ...any) (any, error) {
 	v := reflect.ValueOf(args[0])
 	if !v.IsValid() || v.Kind() != reflect.Map || v.Type().Key().Kind() != reflect.String {
-		return nil, fmt.Errorf("keys: want a mapping, got %s", typeName(args[0]))
+		return nil, fmt.Errorf("keys: want a mapping, got %s", TypeName(args[0]))
 	}
 	out := make([]string, 0, v.Len())
 	for _, k := range v.MapKeys() {

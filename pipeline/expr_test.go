@@ -266,7 +266,7 @@ func TestCompilersKeepNothing(t *testing.T) {
 			for range 50 {
 				for src, want := range map[string]any{
 					"item.body.n + item.priority": 7, "item.id": "7", "item.meta.a == 'x'": true, "filter(1..4, # > 2)": []any{3, 4},
-					"item.idd": "item has no field idd", "filter(item.body, {": "unexpected token EOF", "map([1], now())": "unknown name now", "item.id + 1": "invalid operation: + (mismatched types string and int)",
+					"item.idd": "item has no field idd", "filter(item.body, {": "unexpected token EOF", "map([1], now())": "unknown name now", "item.id + 1": "invalid operation: + (mismatched types text and a number)",
 				} {
 					var got any
 					if e, err := pipeline.CompileExpr(src); err != nil {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -39,6 +41,9 @@ func (n *NewItem) Validate() error {
 	if len(n.Body) > 0 && !json.Valid(n.Body) {
 		return Fail("bad-item", "the body is not one JSON value")
 	}
+	if !utf8.Valid(n.Body) { // encoding/json lets it pass, RFC 8259 does not
+		return Fail("bad-item", "the body is not UTF-8").WithHint("JSON is always UTF-8: RFC 8259, section 8.1")
+	}
 	names := []struct{ name, value string }{{"id", n.ID}, {"key", n.Key}, {"idempotencyKey", n.IdempotencyKey}}
 	for _, f := range names {
 		if len(f.value) > MaxItemName || !utf8.ValidString(f.value) || strings.ContainsAny(f.value, "\x00\n\r") {
@@ -65,37 +70,55 @@ func (n *NewItem) Validate() error {
 //
 //	{"id":"a","key":"example.com","body":{"url":"https://example.com/"},"meta":{"depth":1},"priority":5}
 //
-// An error names the line as name:line and does not end the sequence: the
-// next lines follow, so that a caller can report all bad lines or stop at the
-// first. Only an error of the reader itself is the last element. Blank lines
-// are left out.
-func ReadItems(r io.Reader, name string) iter.Seq2[NewItem, error] {
-	return func(yield func(NewItem, error) bool) {
+// An error names the line as name:line, or name:line:column if the line is not
+// JSON, and does not end the sequence: the next lines follow, so that a caller
+// can report all bad lines or stop at the first. Only an error of the reader
+// itself is the last element. Blank lines are left out.
+func ReadItems(r io.Reader, name string) iter.Seq2[ItemLine, error] {
+	return func(yield func(ItemLine, error) bool) {
 		for line, err := range ReadLines(r) {
 			if errors.Is(err, errLongLine) || err == nil {
-				var it NewItem
+				it := ItemLine{Line: line.Number}
 				if err == nil {
-					it, err = ParseItem(line.Text)
+					it.NewItem, err = ParseItem(line.Text)
 				}
 				if err != nil {
-					it, err = NewItem{}, fmt.Errorf("%s:%d: %w", name, line.Number, err)
+					it, err = ItemLine{Line: line.Number}, fmt.Errorf("%s:%d%s: %w", name, line.Number, line.column(err), err)
 				}
 				if !yield(it, err) {
 					return
 				}
 				continue
 			}
-			yield(NewItem{}, fmt.Errorf("%s: %w", name, err))
+			yield(ItemLine{Line: line.Number}, fmt.Errorf("%s: %w", name, err))
 			return
 		}
 	}
 }
 
+// ItemLine is an item and the number of its line, which counts from 1.
+type ItemLine struct {
+	NewItem
+	Line int
+}
+
 // Line is a line of input that is not blank; numbers count from 1.
 type Line struct {
 	Number int
-	// Text is without the line's end; it may be kept.
+	// Text is without the line's end and the space around it; it may be kept.
 	Text []byte
+
+	indent int // characters before Text
+}
+
+// column renders ":column" of an error that is about a place in the line, in
+// characters and from 1.
+func (l *Line) column(err error) string {
+	var bad *badJSON
+	if !errors.As(err, &bad) {
+		return ""
+	}
+	return fmt.Sprintf(":%d", l.indent+utf8.RuneCount(l.Text[:min(bad.offset, len(l.Text))])+1)
 }
 
 var errLongLine = fmt.Errorf("the line is longer than %d bytes", maxItemLine)
@@ -111,14 +134,15 @@ func ReadLines(r io.Reader) iter.Seq2[Line, error] {
 			if n == 1 {
 				text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 			}
+			indent := utf8.RuneCount(text[:len(text)-len(bytes.TrimLeftFunc(text, unicode.IsSpace))])
 			text = bytes.TrimSpace(text)
 			switch {
 			case tooLong:
-				if !yield(Line{Number: n, Text: text}, errLongLine) {
+				if !yield(Line{Number: n, Text: text, indent: indent}, errLongLine) {
 					return
 				}
 			case len(text) > 0:
-				if !yield(Line{Number: n, Text: text}, nil) {
+				if !yield(Line{Number: n, Text: text, indent: indent}, nil) {
 					return
 				}
 			}
@@ -154,6 +178,9 @@ func readLine(br *bufio.Reader) (text []byte, tooLong bool, err error) {
 // refused.
 func ParseItem(line []byte) (NewItem, error) {
 	var it NewItem
+	if !utf8.Valid(line) {
+		return it, Fail("bad-item", "%w", notUTF8(line))
+	}
 	err := eachField(line, func(name string, raw json.RawMessage) error {
 		dst, ok := map[string]any{
 			"id": &it.ID, "key": &it.Key, "idempotencyKey": &it.IdempotencyKey, "body": &it.Body,
@@ -170,17 +197,65 @@ func ParseItem(line []byte) (NewItem, error) {
 				"notBefore, deadline, maxAttempts, trace; your own data goes into body)", name)
 		}
 		if err := json.Unmarshal(raw, dst); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: want %s", name, wanted(name, dst))
 		}
 		return nil
 	})
 	if err != nil {
-		return NewItem{}, Fail("bad-item", "%w", err)
+		return NewItem{}, Fail("bad-item", "%w", located(line, err))
 	}
 	if err := it.Validate(); err != nil {
 		return NewItem{}, err
 	}
 	return it, nil
+}
+
+// wanted says what a field of an item takes.
+func wanted(name string, dst any) string {
+	switch dst.(type) {
+	case *string:
+		return "text"
+	case *int:
+		if name == "priority" {
+			return fmt.Sprintf("a whole number 0 to %d", MaxPriority)
+		}
+		return "a whole number"
+	case *time.Time:
+		return "RFC 3339, like 2026-01-02T15:04:05Z"
+	}
+	return "one JSON value"
+}
+
+// badJSON is a line that is not JSON, from a byte on.
+type badJSON struct {
+	offset int
+	error
+}
+
+func (e *badJSON) Unwrap() error { return e.error }
+
+// located adds to err the first byte that cannot be JSON, if there is one.
+func located(line []byte, err error) error {
+	var raw json.RawMessage
+	var syntax *json.SyntaxError
+	if !errors.As(json.Unmarshal(line, &raw), &syntax) {
+		return err
+	}
+	if errors.Is(err, errCutOff) {
+		return &badJSON{len(line), err}
+	}
+	return &badJSON{max(0, int(syntax.Offset)-1), err}
+}
+
+func notUTF8(line []byte) error {
+	offset := 0
+	for {
+		r, n := utf8.DecodeRune(line[offset:])
+		if r == utf8.RuneError && n <= 1 {
+			return &badJSON{offset, errors.New("the line is not UTF-8")}
+		}
+		offset += n
+	}
 }
 
 // parseMeta turns a flat object into strings.
@@ -252,9 +327,11 @@ func eachField(text []byte, f func(name string, raw json.RawMessage) error) erro
 	return nil
 }
 
+var errCutOff = errors.New("the JSON object is cut off")
+
 func plainEOF(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("the JSON object is cut off")
+		return errCutOff
 	}
 	return err
 }

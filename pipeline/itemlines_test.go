@@ -25,14 +25,19 @@ func TestReadItems(t *testing.T) {
 		{}, {Body: json.RawMessage("null")},
 	}
 	var got []NewItem
+	var lines []int
 	for it, err := range ReadItems(strings.NewReader(text), "x") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, it)
+		got = append(got, it.NewItem)
+		lines = append(lines, it.Line)
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]int{1, 3, 4}, lines); d != "" {
+		t.Errorf("lines (-want +got):\n%s", d)
 	}
 }
 
@@ -47,14 +52,16 @@ func TestReadItemsErrors(t *testing.T) {
 		`{"meta":[]}`:                "want a JSON object",
 		`{"priority":10}`:            "priority 10: want 0 (lowest) to 9 (highest)",
 		`{"priority":-1}`:            "priority -1",
-		`{"priority":1.5}`:           "priority: ",
+		`{"priority":1.5}`:           "priority: want a whole number 0 to 9",
+		`{"maxAttempts":"1"}`:        "maxAttempts: want a whole number",
 		`{"maxAttempts":-1}`:         "maxAttempts -1",
-		`{"id":7}`:                   "id: ",
+		`{"id":7}`:                   "id: want text",
 		`{"id":"a\nb"}`:              "id: want at most 512 bytes",
-		`{"deadline":"tomorrow"}`:    "deadline: ",
+		`{"deadline":"tomorrow"}`:    "deadline: want RFC 3339, like 2026-01-02T15:04:05Z",
 		`{"trace":{"x":1}}`:          `trace: unknown field "x"`,
 		`{"id":"a"`:                  "cut off",
 		`{"id":"a"} {}`:              "text after the JSON object",
+		"{\"body\":\"\xff\"}":        "not UTF-8",
 		`[1]`:                        "want a JSON object",
 		`hello`:                      "invalid character",
 		`{"body":"` + strings.Repeat("x", MaxItemBody) + `"}`: "at most 1048576 are allowed",
@@ -69,12 +76,37 @@ func TestReadItemsErrors(t *testing.T) {
 				t.Errorf("%.40s: item %d: %v", line, n, err)
 			}
 		}
-		if first == nil || !strings.HasPrefix(first.Error(), "in.jsonl:2: ") || !strings.Contains(first.Error(), want) {
+		if first == nil || !strings.HasPrefix(first.Error(), "in.jsonl:2:") || !strings.Contains(first.Error(), want) {
 			t.Errorf("%.40s: error %v, want %q at in.jsonl:2", line, first, want)
 		}
 		if n != 3 {
 			t.Errorf("%.40s: %d items, want the lines around it too", line, n)
 		}
+	}
+}
+
+// What is not JSON is shown by its column, in characters.
+func TestReadItemsColumn(t *testing.T) {
+	for line, want := range map[string]string{
+		`  {"id":"ä" "body":1}`:           "x:1:13: invalid character",
+		`{"body":`:                        "x:1:9: the JSON object is cut off",
+		`hello`:                           "x:1:1: invalid character",
+		`{"id":"a"} {}`:                   "x:1:12: text after",
+		"{\"meta\":{\"a\":\"\xc3\x28\"}}": "x:1:15: the line is not UTF-8",
+		`{"bdy":1}`:                       `x:1: unknown field "bdy"`,
+	} {
+		for _, err := range ReadItems(strings.NewReader(line), "x") {
+			if err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", line, err, want)
+			}
+		}
+	}
+}
+
+// A program can hand over what no line can hold.
+func TestNewItemIsUTF8(t *testing.T) {
+	if err := (&NewItem{Body: json.RawMessage("\"\xff\"")}).Validate(); err == nil || !strings.Contains(err.Error(), "not UTF-8") {
+		t.Errorf("%v, want a refusal", err)
 	}
 }
 

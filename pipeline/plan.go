@@ -38,14 +38,16 @@ type RunConfig struct {
 type BudgetConfig struct {
 	// WASM work, in units of fuel.
 	Fuel Count `yaml:"fuel,optional"`
-	// Bytes moved in and out of stages.
+	// Bytes moved in and out by kernel, execute (what is read from the page), send (request and answer, or the line) and store (once, whatever the copies). Other stages move none.
 	IO Bytes `yaml:"io,optional"`
 }
 
 // RetryConfig is a retry policy.
 type RetryConfig struct {
-	// Claims of an item before it is dead.
+	// Claims of an item before it is dead. A short failure is tried again at once besides, see inPlace; with 1 nothing is tried twice.
 	Attempts int `yaml:"attempts,optional" min:"1" max:"1000"`
+	// Further tries of a stage within one claim, at most; 0 is for stages that must not be repeated at once, such as a POST or a form.
+	InPlace int `yaml:"inPlace,optional" min:"0" max:"10"`
 	// Shortest and longest wait; the wait doubles and is fully jittered.
 	Backoff Range `yaml:"backoff,optional"`
 }
@@ -107,7 +109,7 @@ func NewStagePlan(name string, def Def, config any) StagePlan {
 func DefaultRun() RunConfig {
 	return RunConfig{
 		Concurrency: 8,
-		Retry:       RetryConfig{Attempts: 4, Backoff: Range{Duration(500 * time.Millisecond), Duration(30 * time.Second)}},
+		Retry:       RetryConfig{Attempts: 4, InPlace: 2, Backoff: Range{Duration(500 * time.Millisecond), Duration(30 * time.Second)}},
 		Drain:       Duration(30 * time.Second),
 	}
 }

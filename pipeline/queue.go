@@ -47,7 +47,8 @@ const (
 )
 
 // QueueStats counts a queue's items. Enqueued = Ready + Leased + Done + Dead
-// at every moment; Delayed is the part of Ready that is not claimable yet.
+// at every moment; Delayed is the part of Ready that only its time keeps from
+// being claimable: not what waits behind its key.
 type QueueStats struct {
 	Ready    int64 `json:"ready"`
 	Leased   int64 `json:"leased"`
@@ -78,6 +79,8 @@ type Entry struct {
 	Result Result       `json:"result,omitempty"`
 	Digest Digest       `json:"digest,omitempty"`
 	Trace  TraceContext `json:"trace,omitzero"`
+	// Error is the last error of a dead item; Show has it in the history.
+	Error string `json:"error,omitempty"`
 	// History has one event per attempt that did not succeed, oldest first.
 	History []Event `json:"history,omitempty"`
 }

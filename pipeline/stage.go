@@ -67,6 +67,8 @@ type Source interface {
 	// Claim leases at most max items, fewer if fewer are ready, and none
 	// (nil, nil) if none is. It does not wait for items. io.EOF means that
 	// there will never be another one.
+	// An item that may not run any more comes with Condemned set: a source ends
+	// nothing by itself.
 	Claim(ctx context.Context, max int) ([]*Item, error)
 	// Ack ends an item under its fencing token: state, result digest and
 	// outcome in one conditional write, durable when it returns. A stale token

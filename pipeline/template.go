@@ -66,7 +66,7 @@ func (t *Template) Text(it *Item) (string, error) {
 	}
 	s, ok := renderText(v)
 	if !ok {
-		return "", &Error{Kind: Permanent, Code: "expression", Pos: t.pos, Err: fmt.Errorf("want text, got %s", typeName(v))}
+		return "", &Error{Kind: Permanent, Code: "expression", Pos: t.pos, Err: fmt.Errorf("want text, got %s", TypeName(v))}
 	}
 	return s, nil
 }

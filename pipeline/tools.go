@@ -29,8 +29,10 @@ type Verdict struct {
 	// Subject is the receipt's file, or "log".
 	Subject string `json:"receipt"`
 	Item    string `json:"item,omitempty"`
-	Index   int64  `json:"index"`
-	OK      bool   `json:"ok"`
+	// Result is how the item ended, as the receipt says.
+	Result Result `json:"result,omitempty"`
+	Index  int64  `json:"index"`
+	OK     bool   `json:"ok"`
 	// Failed names the link that broke: object, statement, entry, inclusion,
 	// tile, checkpoint, signature, queue ... Empty if OK.
 	Failed string `json:"failed,omitempty"`

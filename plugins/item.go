@@ -66,11 +66,7 @@ func seed(id string, value []byte) uint64 {
 
 // spend charges bytes that cross into or out of the kernel.
 func spend(it *pipeline.Item, n int) error {
-	if err := it.Budget.Reserve(pipeline.UnitIO, int64(n)); err != nil {
-		return err
-	}
-	it.Budget.Settle(pipeline.UnitIO, int64(n), int64(n))
-	return nil
+	return it.Budget.Spend(pipeline.UnitIO, int64(n))
 }
 
 // finish does to the item what the kernel said: one operation changes it,

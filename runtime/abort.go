@@ -1,7 +1,5 @@
 package runtime
 
-import "time"
-
 // Abort ends the run at once: it claims no more, cancels the items in flight as
 // at the end of a drain's bound, and gives them back without losing an attempt.
 // It is the second interrupt; for a drain that waits for the items, end the
@@ -9,18 +7,4 @@ import "time"
 func (r *Running) Abort() {
 	r.e.halt(ErrInterrupted)
 	r.e.cancel(errDrained)
-}
-
-// finishes reports whether the carriers ended within the bound and before an
-// Abort.
-func (e *engine) finishes(done <-chan struct{}, bound time.Duration) bool {
-	t := time.NewTimer(bound)
-	defer t.Stop()
-	select {
-	case <-done:
-		return true
-	case <-t.C:
-	case <-e.work.Done():
-	}
-	return false
 }

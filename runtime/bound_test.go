@@ -24,7 +24,7 @@ func (s *stuck) hang(ctx context.Context) error {
 		return nil
 	}
 	if s.deaf {
-		time.Sleep(24 * time.Hour)
+		time.Sleep(time.Hour)
 		return errors.New("too late")
 	}
 	<-ctx.Done()
@@ -138,6 +138,29 @@ func TestAbandonedStageIsNotClosed(t *testing.T) {
 type deafStarter struct{ starter }
 
 func (*deafStarter) Process(context.Context, *pipeline.Item) error { time.Sleep(time.Hour); return nil }
+
+// TestAbandonedWitnessIsNotClosed: nor is one that hangs in Commit.
+func TestAbandonedWitnessIsNotClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, 1)
+		w := &deafWitness{}
+		p := plan(1, source(q), stage("a", func(context.Context, *pipeline.Item) error { return pipeline.Fail("bad", "bad") }), with("witness", w))
+		p.Run.Drain = pipeline.Duration(time.Second)
+		_, _, err := interrupted(p, time.Second)
+		var abandoned *runtime.AbandonedError
+		if !errors.As(err, &abandoned) || fmt.Sprint(abandoned.Stages) != "[witness]" || w.closed != 0 {
+			t.Errorf("closed %d times: %v", w.closed, err)
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+type deafWitness struct{ starter }
+
+func (*deafWitness) Commit(context.Context, *pipeline.Item, pipeline.Outcome) error {
+	time.Sleep(time.Hour)
+	return nil
+}
 
 // TestUnwritableEndEndsARunWithoutLeases: nobody would ever claim the item
 // again, so waiting for it is in vain.

@@ -8,16 +8,19 @@ import (
 	"github.com/waybill-dev/waybill/pipeline"
 )
 
-const defaultCooldown = 10 * time.Second
-
 // codeBreaker is the code of calls that an open breaker refused.
 const codeBreaker = "breaker-open"
+
+// probeWait is how long at least items stay away that an open breaker refused
+// while another one is the probe.
+const probeWait = 50 * time.Millisecond
 
 // breaker is a circuit breaker around a stage's calls. So many failures in a
 // row open it; open, it refuses every call until the cooldown has passed, then
 // lets one through as a probe, whose result closes it or opens it again.
 // Failures are what an outage looks like (kinds retry, unavailable, bug); a
-// permanent failure or a skip is an answer, so it counts as a success.
+// permanent failure or a skip is an answer, so it counts as a success; a
+// cancelled call says nothing.
 type breaker struct {
 	limit    int
 	cooldown time.Duration
@@ -30,11 +33,7 @@ type breaker struct {
 }
 
 func newBreaker(c pipeline.BreakerConfig) *breaker {
-	b := &breaker{limit: max(1, c.Failures), cooldown: c.Cooldown.D()}
-	if b.cooldown <= 0 {
-		b.cooldown = defaultCooldown
-	}
-	return b
+	return &breaker{limit: max(1, c.Failures), cooldown: c.Cooldown.D()}
 }
 
 // enter asks for a call, and says whether it is the probe. The error is
@@ -51,7 +50,7 @@ func (b *breaker) enter(now time.Time) (probe bool, err error) {
 		return true, nil
 	}
 	return false, &pipeline.Error{Kind: pipeline.Unavailable, Code: codeBreaker,
-		After: max(wait, b.cooldown/4), Err: errors.New("circuit breaker is open")}
+		After: max(wait, b.cooldown/4, probeWait), Err: errors.New("circuit breaker is open")}
 }
 
 // leave reports the result of a call that enter allowed, and returns whether

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/runtime/internal/meter"
@@ -21,6 +22,7 @@ type stage struct {
 	retries retryBudget
 	outage  outage
 	meter   *meter.Stage
+	commits atomic.Int64 // calls of Commit going on
 }
 
 // owned is something to be closed, and whose it is.
@@ -102,7 +104,7 @@ func (e *engine) addStage(sp *pipeline.StagePlan, impl pipeline.Stage) {
 		s.batcher = b
 	}
 	if c, ok := impl.(pipeline.Committer); ok {
-		e.committers = append(e.committers, c)
+		e.committers = append(e.committers, committer{c, s, len(e.stages)})
 	}
 	e.stages = append(e.stages, s)
 }

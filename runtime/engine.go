@@ -26,7 +26,7 @@ type engine struct {
 	dist       pipeline.Distributor
 	distPlan   *pipeline.StagePlan
 	stages     []*stage
-	committers []pipeline.Committer
+	committers []committer
 	owned      []owned
 	lease      time.Duration
 	clocked    bool // somebody wants to know how long each item took
@@ -39,10 +39,18 @@ type engine struct {
 	// work is the context of items; it ends when the drain's bound has passed.
 	work   context.Context
 	cancel context.CancelCauseFunc
-	// books is the context of acknowledgements; it outlives work.
-	books context.Context
+	// books is the context of acknowledgements; it outlives work by the grace.
+	books    context.Context
+	endBooks context.CancelFunc
 	// halt ends the claims and starts the drain, with the error of the run.
 	halt func(error)
+
+	// redact takes secrets out of a text; nil if there are none.
+	redact func(string) string
+	// asked is when the last claim began, by the run's clock.
+	asked atomic.Int64
+	// abandoned are stages that still run although the run is over.
+	abandoned map[*pipeline.StagePlan]bool
 
 	stats counters
 	past  memory
@@ -52,6 +60,7 @@ type engine struct {
 type journey struct {
 	root  *sched.Flight // the claimed item's flight, for a child; else nil
 	up    *sched.Flight // the flight that emitted this one, or nil
+	index int           // among its siblings
 	kids  family
 	timed bool          // start is set
 	start time.Duration // since engine.base
@@ -63,6 +72,7 @@ type journey struct {
 
 	span    *telemetry.Item
 	call    call
+	before  pipeline.Checkpoint // the item as the stage of the call found it
 	settled atomic.Bool
 
 	mu     sync.Mutex
@@ -77,9 +87,9 @@ func own(f *sched.Flight) *journey { return f.Own.(*journey) }
 // reset makes a journey ready for the next item.
 func (e *engine) reset(f *sched.Flight) {
 	j := own(f)
-	j.cancel, j.cause = nil, nil // under the feed's lock, as is who reads them
+	j.cancel, j.cause = nil, nil // under the feed's lock, as are those who read them of another
 	if e.lease > 0 {
-		j.renewed = time.Now()
+		j.renewed = e.base.Add(time.Duration(e.asked.Load()))
 	}
 	j.root, j.up, j.span = nil, nil, nil
 	j.kids = family{}
@@ -127,7 +137,7 @@ func (e *engine) handle(f *sched.Flight) {
 // reportPanic logs where a stage panicked, if that is what err is.
 func (e *engine) reportPanic(f *sched.Flight, err error) {
 	if p := new(sched.Panic); errors.As(err, &p) {
-		e.log.Error("a stage panicked", "stage", e.stageName(f), "item", f.Item.ID, "panic", p.Error(), "stack", string(p.Stack))
+		e.log.Error("a stage panicked", "stage", e.stageName(f), "item", f.Item.ID, "panic", e.clean(p), "stack", string(p.Stack))
 		e.o.Observer.worker("panic", e.stageName(f), err)
 	}
 }
@@ -154,6 +164,7 @@ func (e *engine) begin(f *sched.Flight) error {
 	if j.up != nil {
 		return nil
 	}
+	f.Ctx = e.work
 	if it.Budget == nil {
 		it.Budget = pipeline.NewBudget(int64(e.plan.Run.Budget.Fuel), int64(e.plan.Run.Budget.IO))
 	}
@@ -161,19 +172,25 @@ func (e *engine) begin(f *sched.Flight) error {
 		it.Steps = make([]pipeline.StepRecord, 0, len(e.stages))
 	}
 	it.Steps = it.Steps[:0]
-	f.Ctx = e.work
 	e.limit(f, j)
 	if e.trace != nil {
 		j.span = e.trace.Item(it)
 		f.Ctx = pipeline.ContextWithTrace(f.Ctx, j.span.Context(it))
 	}
-	if f.Err != nil {
-		return e.blame(f.Err, e.distPlan, it)
+	if it.Condemned != nil {
+		return condemned(it.Condemned)
 	}
-	if f.Ctx.Err() != nil {
-		return e.endOf(f)
+	return f.Err
+}
+
+// condemned returns the failure of an item that its source wants buried.
+func condemned(cause error) error {
+	out := pipeline.Error{Code: pipeline.CodeOf(cause), Err: cause}
+	if inner, ok := cause.(*pipeline.Error); ok {
+		out = *inner
 	}
-	return nil
+	out.Kind = pipeline.Permanent
+	return &out
 }
 
 // limit gives the flight a context of its own where one is needed: for a lease
@@ -206,6 +223,18 @@ func (e *engine) limit(f *sched.Flight, j *journey) {
 	if j.cause != nil {
 		cancel(j.cause)
 	}
+}
+
+// planOf returns the plan of the stage that a flight ended in, or of the
+// distributor if it never came to one; nil if neither had a part in it.
+func (e *engine) planOf(f *sched.Flight) *pipeline.StagePlan {
+	if s := e.stageOf(f); s != nil {
+		return s.plan
+	}
+	if f.Err != nil {
+		return e.distPlan
+	}
+	return nil
 }
 
 func (e *engine) stageName(f *sched.Flight) string {

@@ -33,8 +33,14 @@ func (e *StartError) Unwrap() error { return e.Err }
 // on_error: stop failed, or the source can give no more items.
 type StopError struct{ Err error }
 
-// Error renders the cause.
-func (e *StopError) Error() string { return "run stopped: " + e.Err.Error() }
+// Error renders the cause, after the item that it is about.
+func (e *StopError) Error() string {
+	var cause *pipeline.Error
+	if errors.As(e.Err, &cause) && cause.Item != "" {
+		return fmt.Sprintf("run stopped: item %q: %v", cause.Item, e.Err)
+	}
+	return "run stopped: " + e.Err.Error()
+}
 
 // Unwrap returns the cause.
 func (e *StopError) Unwrap() error { return e.Err }

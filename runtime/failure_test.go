@@ -1,6 +1,7 @@
 package runtime_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -75,6 +76,25 @@ func TestKindDecides(t *testing.T) {
 	}
 }
 
+// What must not be repeated at once is not: each claim is one call.
+func TestNothingIsTriedInPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, 5)
+		var calls atomic.Int64
+		p := plan(2, source(q), stage("post", func(context.Context, *pipeline.Item) error {
+			calls.Add(1)
+			return pipeline.Again("flaky", "not now")
+		}, func(sp *pipeline.StagePlan) {
+			retry := pipeline.DefaultRun().Retry
+			retry.InPlace = 0
+			sp.Retry = &retry
+		}))
+		if s := run(t, p); s.Dead != 5 || calls.Load() != 20 {
+			t.Errorf("%d calls for 5 items with 4 attempts each, %d dead", calls.Load(), s.Dead)
+		}
+	})
+}
+
 func TestPanicCostsOneItem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 100)
@@ -93,15 +113,22 @@ func TestPanicCostsOneItem(t *testing.T) {
 func TestStopGivesBackAndEndsTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 10)
-		_, err := runtime.Run(context.Background(), plan(1, source(q), stage("a", func(_ context.Context, it *pipeline.Item) error {
+		stats, err := runtime.Run(context.Background(), plan(1, source(q), stage("a", func(_ context.Context, it *pipeline.Item) error {
 			if it.ID == "i003" {
 				return pipeline.Fail("full", "disk full")
 			}
 			return nil
 		}, onError(pipeline.OnErrorStop))), runtime.Options{UntilEmpty: true, Log: quiet()})
 		var stop *runtime.StopError
-		if !errors.As(err, &stop) || pipeline.CodeOf(err) != "full" {
+		if !errors.As(err, &stop) || pipeline.CodeOf(err) != "full" || !strings.Contains(err.Error(), `run stopped: item "i003": `) {
 			t.Errorf("error %v", err)
+		}
+		if s := stats.Stopped; s == nil || s.Item != "i003" || s.Stage != "a" || !strings.Contains(s.Error, "disk full") {
+			t.Errorf("the statistics say %+v, want what stopped the run", s)
+		}
+		var table bytes.Buffer
+		if err := stats.WriteTable(&table); err != nil || !strings.Contains(table.String(), "stopped by item i003 in stage a\n") {
+			t.Errorf("the table lacks what stopped the run: %v\n%s", err, &table)
 		}
 		if r := q.row("i003"); r.state != pipeline.StateReady || r.attempts != 0 {
 			t.Errorf("the item is %s after %d attempts, want ready and none", r.state, r.attempts)
@@ -296,6 +323,7 @@ func TestFailuresAreWitnessedBeforeTheQueueHears(t *testing.T) {
 func TestRefusedAcknowledgementIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 3)
+		q.lease = time.Hour // then somebody will claim it again
 		q.ackErr = func(it *pipeline.Item) error {
 			if it.ID == "i001" {
 				return errors.New("database is gone")

@@ -3,6 +3,8 @@ package runtime
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -16,6 +18,32 @@ type family struct {
 	mu    sync.Mutex
 	left  int
 	worst verdict
+	// receipts are "id digest" in the order of emission; nil if nobody keeps
+	// evidence.
+	receipts []string
+}
+
+// ended books the end of the child of that index, and returns whether it was the
+// last and what becomes of the parent.
+func (k *family) ended(index int, it *pipeline.Item, v verdict) (last bool, worst verdict) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.worst = worse(k.worst, v)
+	k.left--
+	if k.receipts != nil {
+		k.receipts[index] = it.ID + " " + string(it.Receipt) + "\n"
+	}
+	return k.left == 0, k.worst
+}
+
+// dependency stands for the receipts of all children in that of their parent. It
+// is one digest, or the receipt of a large family would not fit into a log: that
+// of a line per child, in the order of emission, with the child's id, a space
+// and its receipt's digest (nothing if it has none). Each child's own receipt
+// names its parent.
+func (k *family) dependency() pipeline.Dependency {
+	return pipeline.Dependency{Name: "children", Digest: pipeline.DigestOf([]byte(strings.Join(k.receipts, ""))),
+		Annotations: map[string]string{"count": strconv.Itoa(len(k.receipts))}}
 }
 
 // fork lets a flight go on as the children that its item emitted. The flight
@@ -35,11 +63,16 @@ func (e *engine) fork(f *sched.Flight, kids []*pipeline.Item) {
 		it.Steps = append(make([]pipeline.StepRecord, 0, len(e.stages)), parent.Steps...)
 	}
 	own(f).kids = family{left: len(kids), worst: verdict{result: pipeline.Succeeded}}
+	if len(e.committers) > 0 {
+		own(f).kids.receipts = make([]string, len(kids))
+	}
 	e.stats.children.Add(int64(len(kids)))
 	e.line.Fork(f)
+	index := 0
 	e.feed.Fork(f, f.At+1, kids, func(kid *sched.Flight) {
 		j := own(kid)
-		j.root, j.up = root, f
+		j.root, j.up, j.index = root, f, index
+		index++
 	})
 }
 
@@ -56,20 +89,17 @@ func (e *engine) rootFlight(f *sched.Flight) *sched.Flight {
 // childEnded books the end of a child; the last one ends its parent, on its own
 // carrier.
 func (e *engine) childEnded(f, via *sched.Flight, v verdict) {
-	if v.result == pipeline.Dead || v.result == pipeline.Dropped {
-		v = e.commit(f, v)
-	}
-	up := own(f).up
 	f.Turn.Leave()
-	e.feed.End(f, via, false)
+	v = e.commit(f, v)
+	up := own(f).up
 	k := &own(up).kids
-	k.mu.Lock()
-	k.worst = worse(k.worst, v)
-	k.left--
-	last, worst := k.left == 0, k.worst
-	k.mu.Unlock()
+	last, worst := k.ended(own(f).index, f.Item, v)
+	e.feed.End(f, via, false)
 	if !last {
 		return
+	}
+	if k.receipts != nil && !worst.release {
+		up.Item.DependOn(k.dependency())
 	}
 	if own(up).up != nil {
 		e.childEnded(up, via, worst)

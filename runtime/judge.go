@@ -30,6 +30,8 @@ func (e *engine) judge(f *sched.Flight, err error) verdict {
 		return verdict{result: pipeline.Succeeded}
 	case errors.Is(err, pipeline.ErrLeaseLost):
 		return verdict{lost: true, err: err}
+	case f.Item.Condemned != nil:
+		return verdict{result: pipeline.Dead, err: err}
 	}
 	switch pipeline.KindOf(err) {
 	case pipeline.Skip:
@@ -99,7 +101,7 @@ func (e *engine) unavailable(f *sched.Flight, err error) verdict {
 
 // stageOf returns the stage that a flight ended in; nil if it never came to one.
 func (e *engine) stageOf(f *sched.Flight) *stage {
-	if f.Err != nil || f.At >= len(e.stages) {
+	if f.Err != nil || f.Item.Condemned != nil || f.At >= len(e.stages) {
 		return nil
 	}
 	return e.stages[f.At]

@@ -21,15 +21,17 @@ type Options struct {
 	// Drain is how long items in flight get to finish after the context ended;
 	// 0 takes the plan's.
 	Drain time.Duration
-	// Grace is how long stages get to return after the drain cancelled their
-	// contexts, and how long closing them may take; the default is 5 s. Stages
-	// that take longer are abandoned and named in the error.
+	// Grace is how long stages get to return, and the queue to take their items,
+	// after the drain cancelled their contexts, and how long closing each may
+	// take; the default is 5 s. Stages that take longer are abandoned and named
+	// in the error; they are not closed.
 	Grace time.Duration
 	// Log receives the run's messages; nil means slog.Default.
 	Log *slog.Logger
 	// Observer is called as the run goes.
 	Observer Observer
-	// Telemetry exports spans; nil exports none.
+	// Telemetry exports spans; nil exports none. A trace context in the context
+	// of Run (pipeline.ContextWithTrace) is the parent of the run's span.
 	Telemetry *telemetry.Telemetry
 	// MetricsAddr serves Prometheus metrics at http://ADDR/metrics; empty
 	// serves none.

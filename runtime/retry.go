@@ -2,8 +2,6 @@ package runtime
 
 import (
 	"math/rand/v2"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -11,8 +9,7 @@ import (
 )
 
 const (
-	quickTries = 2               // tries in place per stage, at most
-	quickWait  = 5 * time.Second // waits in place where claims do not expire
+	quickWait = 5 * time.Second // waits in place where claims do not expire
 )
 
 // fullJitter returns a wait before try n (0 is the first retry): uniform between
@@ -26,13 +23,22 @@ func fullJitter(r pipeline.Range, n int) time.Duration {
 	return rand.N(limit + 1)
 }
 
-// policy returns the retry policy of a stage for an item. attempts counts
-// claims; 1 means that nothing is tried twice, in place neither.
-func (e *engine) policy(s *stage, it *pipeline.Item) (attempts int, backoff pipeline.Range) {
-	c, def := e.plan.Run.Retry, pipeline.DefaultRun().Retry
+// retryOf returns the retry policy of a stage; nil is the run's.
+func (e *engine) retryOf(s *stage) pipeline.RetryConfig {
+	c := e.plan.Run.Retry
 	if s != nil && s.plan.Retry != nil {
 		c = *s.plan.Retry
 	}
+	if c == (pipeline.RetryConfig{}) {
+		return pipeline.DefaultRun().Retry
+	}
+	return c
+}
+
+// policy returns the retry policy of a stage for an item. attempts counts
+// claims; 1 means that nothing is tried twice, in place neither.
+func (e *engine) policy(s *stage, it *pipeline.Item) (attempts int, backoff pipeline.Range) {
+	c, def := e.retryOf(s), pipeline.DefaultRun().Retry
 	if attempts = c.Attempts; attempts <= 0 {
 		attempts = def.Attempts
 	}
@@ -45,9 +51,10 @@ func (e *engine) policy(s *stage, it *pipeline.Item) (attempts int, backoff pipe
 	return attempts, backoff
 }
 
-// again is the retry in place: at most quickTries per stage, in all no longer
+// again is the retry in place: at most retry.inPlace per stage, in all no longer
 // than a third of the lease, so that no carrier and no lease is held for long.
-// Longer waits go through the queue.
+// Longer waits go through the queue. The item is as it was before the failed try
+// (see leave).
 func (e *engine) again(f *sched.Flight, err error) bool {
 	s, j := e.stages[f.At], own(f)
 	if pipeline.KindOf(err) != pipeline.Retry || s.plan.OnError != pipeline.OnErrorRetry || f.Ctx.Err() != nil {
@@ -58,7 +65,7 @@ func (e *engine) again(f *sched.Flight, err error) bool {
 		j.triedAt, j.tries = f.At, 0
 	}
 	wait := max(afterOf(err), fullJitter(backoff, f.Item.Attempt-1+j.tries))
-	if attempts <= 1 || j.tries >= quickTries || j.waited+wait > e.quickWait() || !s.retries.take() {
+	if attempts <= 1 || j.tries >= e.retryOf(s).InPlace || j.waited+wait > e.quickWait() || !s.retries.take() {
 		return false
 	}
 	j.tries++
@@ -67,7 +74,6 @@ func (e *engine) again(f *sched.Flight, err error) bool {
 	if e.o.Observer.Retried != nil {
 		e.o.Observer.Retried(f.Item, err, wait, false)
 	}
-	f.Item.TakeEmitted() // the failed try's children are not wanted
 	e.quiet.Block()
 	t := time.NewTimer(wait)
 	defer t.Stop()
@@ -84,60 +90,4 @@ func (e *engine) quickWait() time.Duration {
 		return e.lease / 3
 	}
 	return quickWait
-}
-
-// retryBudget keeps an outage from being multiplied by retries in place: a
-// retry costs a token, a success earns a tenth of one, and there are at most
-// ten. The unit is a tenth of a token.
-type retryBudget struct{ tenths atomic.Int64 }
-
-const retryTokens = 100
-
-func (b *retryBudget) fill() { b.tenths.Store(retryTokens) }
-
-func (b *retryBudget) take() bool {
-	if b.tenths.Add(-10) >= 0 {
-		return true
-	}
-	b.tenths.Add(10)
-	return false
-}
-
-func (b *retryBudget) earn() {
-	if b.tenths.Load() < retryTokens {
-		b.tenths.Add(1)
-	}
-}
-
-// outage spaces out the attempts of a stage whose infrastructure is missing:
-// 0.5 s, doubled once per wait up to 30 s, half of it jittered.
-type outage struct {
-	on    atomic.Bool
-	mu    sync.Mutex
-	count int
-	until time.Time
-}
-
-// wait returns how long an item stays away, and whether it is more than one
-// item's trouble.
-func (o *outage) wait(now time.Time) (d time.Duration, lasting bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.on.Store(true)
-	d = min(30*time.Second, 500*time.Millisecond<<min(o.count, 6))
-	if now.After(o.until) {
-		o.count++
-		o.until = now.Add(d)
-	}
-	return d/2 + rand.N(d/2+1), o.count > 1
-}
-
-// over ends the outage after a success.
-func (o *outage) over() {
-	if o.on.Load() {
-		o.mu.Lock()
-		o.count, o.until = 0, time.Time{}
-		o.mu.Unlock()
-		o.on.Store(false)
-	}
 }

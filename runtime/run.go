@@ -41,7 +41,9 @@ func Run(ctx context.Context, plan *pipeline.Plan, o Options) (*Stats, error) {
 	if ferr := e.o.Telemetry.Flush(flush); ferr != nil {
 		e.log.Warn("spans could not be exported", "error", ferr)
 	}
-	return e.report(wall), err
+	stats := e.report(wall)
+	stats.Stopped = stopped(err)
+	return stats, err
 }
 
 func newEngine(plan *pipeline.Plan, o Options) *engine {
@@ -50,6 +52,10 @@ func newEngine(plan *pipeline.Plan, o Options) *engine {
 		e.carriers = pipeline.DefaultRun().Concurrency
 	}
 	e.log = o.Log.With("run", o.RunID)
+	e.o.Observer = o.Observer.guarded(e.log)
+	if len(plan.Secrets) > 0 {
+		e.redact = telemetry.Redactor(plan.Secrets)
+	}
 	e.work, e.cancel = context.WithCancelCause(context.Background())
 	return e
 }
@@ -57,16 +63,15 @@ func newEngine(plan *pipeline.Plan, o Options) *engine {
 // run is the part between the start of the stages and their end.
 func (e *engine) run(ctx context.Context) error {
 	e.lease = e.source.Lease()
-	books, endBooks := context.WithCancel(context.WithoutCancel(ctx))
-	defer endBooks()
-	e.books = books
+	e.books, e.endBooks = context.WithCancel(context.WithoutCancel(ctx))
+	defer e.endBooks()
 	claims, endClaims := context.WithCancelCause(ctx)
 	defer endClaims(nil)
 	e.halt = func(err error) { endClaims(err) }
 	e.trace = e.o.Telemetry.Run(ctx, e.plan.Name, e.o.RunID, e.plan.Secrets)
 	defer e.trace.End()
 	e.feed = e.newFeed(claims)
-	stopMetrics, err := telemetry.Serve(e.o.MetricsAddr, func() telemetry.Reading { return e.reading(books) })
+	stopMetrics, err := telemetry.Serve(e.o.MetricsAddr, func() telemetry.Reading { return e.reading(e.books) })
 	if err != nil {
 		return &StartError{Err: fmt.Errorf("metrics: %w", err)}
 	}
@@ -79,15 +84,15 @@ func (e *engine) run(ctx context.Context) error {
 	for i := range e.carriers {
 		carriers.Go(func() { e.carry(i) })
 	}
-	done, stopBeat := make(chan struct{}), make(chan struct{})
-	go func() { carriers.Wait(); close(done) }()
+	stopBeat := make(chan struct{})
 	if e.lease > 0 {
 		beat.Go(func() { e.heartbeat(stopBeat) })
+		beat.Go(func() { e.expire(stopBeat) })
 	}
-	err = e.watch(ctx, claims, done)
+	err = e.watch(ctx, claims, waited(&carriers))
 	close(stopBeat)
-	endBooks()
-	beat.Wait()
+	e.endBooks()
+	within(waited(&beat), e.o.Grace) // a renewal may hang
 	return errors.Join(err, e.stats.unsettledError())
 }
 
@@ -102,9 +107,12 @@ func (e *engine) watch(ctx, claims context.Context, done <-chan struct{}) error 
 	}
 	abandoned := e.drain(done)
 	var stop *StopError
+	var unsettled *UnsettledError
 	switch cause := context.Cause(claims); {
 	case errors.As(cause, &stop):
 		return errors.Join(stop, abandoned)
+	case errors.As(cause, &unsettled): // run knows all of them
+		return abandoned
 	case ctx.Err() != nil:
 		return errors.Join(ErrInterrupted, abandoned)
 	default:
@@ -112,73 +120,15 @@ func (e *engine) watch(ctx, claims context.Context, done <-chan struct{}) error 
 	}
 }
 
-// drain stops claiming and waits for the carriers within the bound; then it
-// cancels their items, and then it leaves without those that stay.
-func (e *engine) drain(done <-chan struct{}) error {
-	bound := e.o.Drain
-	if bound <= 0 {
-		bound = e.plan.Run.Drain.D()
-	}
-	e.log.Info("draining: no more claims", "inFlight", e.feed.InFlight(), "bound", bound)
-	e.o.Observer.worker("drain", "", nil)
-	e.feed.Stop()
-	if e.finishes(done, bound) {
-		return nil
-	}
-	e.cancel(errDrained)
-	if within(done, e.o.Grace) {
-		return nil
-	}
-	return e.abandon()
-}
-
-func within(done <-chan struct{}, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-done:
-		return true
-	case <-t.C:
-		return false
-	}
-}
-
-// abandon gives back the items of stages that do not return. Their carriers
-// are left behind and may write nothing any more.
-func (e *engine) abandon() error {
-	var stages []string
-	var items []*pipeline.Item
-	for _, s := range e.stages {
-		if s.meter.InFlight() > 0 {
-			stages = append(stages, s.plan.Name)
-		}
-	}
-	e.feed.Held(func(f *sched.Flight) {
-		if own(f).settled.CompareAndSwap(false, true) {
-			it := f.Item // its stage still has it: only what never changes may be read
-			items = append(items, &pipeline.Item{ID: it.ID, Key: it.Key, Queue: it.Queue, Priority: it.Priority,
-				Attempt: it.Attempt, MaxAttempts: it.MaxAttempts, Token: it.Token, Enqueued: it.Enqueued})
-		}
-	})
-	for _, it := range items {
-		v := verdict{release: true, refund: true, err: &pipeline.Error{Kind: pipeline.Cancelled, Code: "cancelled", Err: errDrained}}
-		if err := e.nack(it, pipeline.Release{Refund: true, Cause: v.err}); err != nil {
-			e.stats.unsettled(err)
-			continue
-		}
-		e.released(it, v, 0)
-	}
-	slices.Sort(stages)
-	err := &AbandonedError{Stages: stages}
-	e.o.Observer.worker("abandoned", "", err)
-	return err
-}
-
-// close closes what was made, last first. All of it together gets the grace;
-// what takes longer is left behind and named.
+// close closes what was made, last first. Each gets the grace; what takes longer
+// is left behind and named. A stage that was abandoned is not closed: it still
+// works with what Close would take from it (the memory of a kernel's guest).
 func (e *engine) close() error {
 	var errs []error
 	for _, o := range slices.Backward(e.owned) {
+		if e.abandoned[o.plan] {
+			continue
+		}
 		ended := make(chan error, 1)
 		go func() { ended <- closeOne(o) }()
 		t := time.NewTimer(e.o.Grace)
@@ -207,8 +157,11 @@ func (e *engine) newFeed(claims context.Context) *feed.Feed {
 		New:   func() any { return new(journey) },
 		Reset: e.reset, Failed: e.claimFailed,
 		GiveBack: func(f *sched.Flight) {
-			e.settle(f, nil, verdict{release: true, refund: true, err: &pipeline.Error{Kind: pipeline.Cancelled, Code: "cancelled", Err: errDrained}})
+			e.settle(f, nil, drained())
 		},
+	}
+	if e.lease > 0 {
+		c.Source = clockedSource{e.source, e}
 	}
 	if e.line.First >= 0 {
 		c.Order = sched.NewRing(e.carriers)
@@ -228,6 +181,7 @@ func (e *engine) claimed(items []*pipeline.Item, start time.Time) {
 
 // claimFailed reports whether claims can never succeed, which ends the run.
 func (e *engine) claimFailed(err error) bool {
+	err = e.clean(err)
 	e.log.Warn("claim failed", "error", err)
 	e.o.Observer.worker("claim-failed", "", err)
 	var typed *pipeline.Error

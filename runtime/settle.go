@@ -17,6 +17,9 @@ const (
 
 // finish carries out what is decided about a flight that came to its end.
 func (e *engine) finish(f *sched.Flight, err error) {
+	if err != nil {
+		err = e.explain(e.planOf(f), f, err)
+	}
 	v := e.judge(f, err)
 	if v.stop {
 		e.halt(&StopError{Err: v.err})
@@ -36,10 +39,8 @@ func (e *engine) settle(f, via *sched.Flight, v verdict) {
 	if !j.settled.CompareAndSwap(false, true) {
 		return // the drain gave it back while its stage would not return
 	}
-	if v.result == pipeline.Dead || v.result == pipeline.Dropped {
-		v = e.commit(f, v)
-	}
 	f.Turn.Leave()
+	v = e.commit(f, v)
 	err := e.write(f.Item, v)
 	if errors.Is(err, pipeline.ErrLeaseLost) {
 		v, err = verdict{lost: true, err: err}, nil
@@ -49,29 +50,6 @@ func (e *engine) settle(f, via *sched.Flight, v verdict) {
 		j.cancel(nil)
 	}
 	e.feed.End(f, via, v.release)
-}
-
-// commit gives the stages that keep evidence the failure of an item before the
-// queue hears of it. If they cannot, the item is not ended but goes back.
-func (e *engine) commit(f *sched.Flight, v verdict) verdict {
-	ctx := pipeline.ContextWithTrace(e.books, e.root(f).span.Context(f.Item))
-	for _, c := range e.committers {
-		if err := commitTo(ctx, c, f.Item, e.outcome(f.Item, v)); err != nil {
-			err = e.blame(err, nil, f.Item)
-			e.log.Error("a failure could not be witnessed", "item", f.Item.ID, "failure", v.err, "error", err)
-			back := e.unavailable(f, err)
-			if !back.release {
-				return v // out of attempts: dead all the same
-			}
-			return back
-		}
-	}
-	return v
-}
-
-func commitTo(ctx context.Context, c pipeline.Committer, it *pipeline.Item, o pipeline.Outcome) (err error) {
-	defer sched.Catch(&err)
-	return c.Commit(ctx, it, o)
 }
 
 func (e *engine) outcome(it *pipeline.Item, v verdict) pipeline.Outcome {
@@ -94,13 +72,14 @@ func (e *engine) write(it *pipeline.Item, v verdict) (err error) {
 			break
 		}
 		if v.release {
-			err = e.nack(it, pipeline.Release{After: v.after, Refund: v.refund, Cause: v.err})
+			err = e.nack(e.books, it, pipeline.Release{After: v.after, Refund: v.refund, Cause: v.err})
 		} else {
 			err = e.ack(it, e.outcome(it, v))
 		}
 		if err == nil || errors.Is(err, pipeline.ErrLeaseLost) {
 			return err
 		}
+		err = e.clean(err)
 		e.log.Warn("the source did not take an item's end", "item", it.ID, "try", try+1, "error", err)
 	}
 	return err
@@ -111,9 +90,9 @@ func (e *engine) ack(it *pipeline.Item, o pipeline.Outcome) (err error) {
 	return e.source.Ack(e.books, it, o)
 }
 
-func (e *engine) nack(it *pipeline.Item, r pipeline.Release) (err error) {
+func (e *engine) nack(ctx context.Context, it *pipeline.Item, r pipeline.Release) (err error) {
 	defer sched.Catch(&err)
-	return e.source.Nack(e.books, it, r)
+	return e.source.Nack(ctx, it, r)
 }
 
 // pause waits, and reports whether ctx is still good.
@@ -138,7 +117,7 @@ func (e *engine) book(f *sched.Flight, v verdict, err error) {
 	obs := &e.o.Observer
 	switch {
 	case err != nil:
-		e.stats.unsettled(err)
+		e.unsettled(err)
 	case v.lost:
 		e.stats.lost.Add(1)
 		e.log.Warn("lease lost: the item was given to somebody else, its result here does not count", "item", it.ID, "token", it.Token)
@@ -160,6 +139,16 @@ func (e *engine) book(f *sched.Flight, v verdict, err error) {
 	}
 	if j.span != nil {
 		j.span.End(spanEnd(it, v, err))
+	}
+}
+
+// unsettled books an item whose end the source refused to take. Where claims do
+// not expire, nobody will ever claim it again, and a run that waits for it would
+// not end.
+func (e *engine) unsettled(err error) {
+	e.stats.unsettled(err)
+	if e.lease <= 0 {
+		e.halt(&UnsettledError{Items: 1, Err: err})
 	}
 }
 

@@ -79,6 +79,7 @@ func (e *engine) enter(ctx context.Context, s *stage, f *sched.Flight) (context.
 		}
 	}
 	c.open = true
+	f.Item.Checkpoint(&j.before)
 	c.spent = e.charge(s, f.Item)
 	// Cheap stages are timed only now and then, a flight of a brisk feed not at
 	// all. Where one stage ends the next one begins: one reading is for both.
@@ -104,7 +105,10 @@ func (e *engine) leave(f *sched.Flight, err error) error {
 	c := &j.call
 	c.open = false
 	if err != nil {
-		err = e.explain(s, f, err)
+		err = e.explain(s.plan, f, err)
+		if pipeline.KindOf(err) != pipeline.Skip {
+			it.Restore(&j.before) // a failure leaves no trace
+		}
 	}
 	s.meter.Leave()
 	var elapsed time.Duration
@@ -120,12 +124,12 @@ func (e *engine) leave(f *sched.Flight, err error) error {
 		c.span.End(err)
 		c.span = nil
 	}
-	if e.o.Observer.StageDone != nil {
-		e.o.Observer.StageDone(it, s.plan.Name, elapsed, err)
-	}
 	used := c.spent.settle(it)
 	if s.breaker != nil {
 		e.change(s, s.breaker.leave(c.probe, err, time.Now()), err)
+	}
+	if e.o.Observer.StageDone != nil {
+		e.o.Observer.StageDone(it, s.plan.Name, elapsed, err)
 	}
 	if err != nil {
 		s.meter.Failed(pipeline.CodeOf(err))
@@ -161,6 +165,9 @@ func timedOut(ctx context.Context, s *stage, err error) error {
 // decided reports errors that say what they mean, even if the context ended at
 // the same time.
 func decided(err error) bool {
+	if errors.Is(err, pipeline.ErrLeaseLost) {
+		return true
+	}
 	switch pipeline.KindOf(err) {
 	case pipeline.Permanent, pipeline.Skip, pipeline.Bug, pipeline.Unavailable:
 		return true
@@ -187,13 +194,14 @@ func (e *engine) runBatch(s *stage, flights []*sched.Flight) []error {
 	return errs
 }
 
-// explain finds out what an error under a finished context means, and says
-// whose it is.
-func (e *engine) explain(s *stage, f *sched.Flight, err error) error {
+// explain finds out what an error under a finished context means, whether a
+// stage returned it or the flight had to wait for something, and says whose it
+// is.
+func (e *engine) explain(sp *pipeline.StagePlan, f *sched.Flight, err error) error {
 	if f.Ctx.Err() != nil && !decided(err) {
 		err = e.endOf(f)
 	}
-	return e.blame(err, s.plan, f.Item)
+	return e.blame(err, sp, f.Item)
 }
 
 // endOf returns what the end of a flight's context means for its item.
@@ -210,7 +218,8 @@ func (e *engine) endOf(f *sched.Flight) error {
 }
 
 // blame returns err as a *pipeline.Error that names stage, place, item and
-// attempt. The stage's own error value is not changed: it may be shared.
+// attempt, and no secret. A lost lease is nobody's failure, whoever found it out.
+// The stage's own error value is not changed: it may be shared.
 func (e *engine) blame(err error, sp *pipeline.StagePlan, it *pipeline.Item) error {
 	var out pipeline.Error
 	if inner, ok := err.(*pipeline.Error); ok {
@@ -224,7 +233,11 @@ func (e *engine) blame(err error, sp *pipeline.StagePlan, it *pipeline.Item) err
 			out.Pos = sp.Pos
 		}
 	}
+	if errors.Is(err, pipeline.ErrLeaseLost) {
+		out.Kind, out.Code = pipeline.Cancelled, codeLeaseLost
+	}
 	out.Item, out.Attempt = it.ID, it.Attempt
+	e.hide(&out)
 	return &out
 }
 

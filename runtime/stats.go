@@ -71,9 +71,35 @@ type Stats struct {
 	LeasesLost int64 `json:"leasesLost"`
 	// Unsettled counts items whose end the source refused to take.
 	Unsettled int64 `json:"unsettled"`
+	// Unwitnessed counts items and children that ended as dead because no
+	// receipt could be made of their end.
+	Unwitnessed int64 `json:"unwitnessed"`
 	// DroppedSpans counts spans that did not reach the collector so far.
 	DroppedSpans int64        `json:"droppedSpans"`
 	Stages       []StageStats `json:"stages"`
+	// Stopped says what ended the run before its work was done, if something did.
+	Stopped *Stopped `json:"stopped,omitempty"`
+}
+
+// Stopped is the failure that a *StopError tells of. Item and Stage are empty if
+// the source is to blame.
+type Stopped struct {
+	Item  string `json:"item,omitempty"`
+	Stage string `json:"stage,omitempty"`
+	Error string `json:"error"`
+}
+
+func stopped(err error) *Stopped {
+	var stop *StopError
+	if !errors.As(err, &stop) {
+		return nil
+	}
+	out := &Stopped{Error: stop.Err.Error()}
+	var cause *pipeline.Error
+	if errors.As(stop.Err, &cause) {
+		out.Item, out.Stage = cause.Item, cause.Stage
+	}
+	return out
 }
 
 // StageStats is what one stage did. Calls below 10 µs are timed now and then.
@@ -122,12 +148,17 @@ func (s *Stats) writeTrouble(w io.Writer) (err error) {
 		{s.Refunded, "given back without losing an attempt"},
 		{s.LeasesLost, "leases lost to somebody else"},
 		{s.Unsettled, "items whose end the queue did not take"},
+		{s.Unwitnessed, "items ended without a receipt"},
 		{s.DroppedSpans, "spans lost on the way to the collector"},
 	} {
 		if t.n != 0 {
 			_, werr := fmt.Fprintf(w, "%d %s\n", t.n, t.text)
 			err = errors.Join(err, werr)
 		}
+	}
+	if s.Stopped != nil && s.Stopped.Item != "" {
+		_, werr := fmt.Fprintf(w, "stopped by item %s in stage %s\n", s.Stopped.Item, s.Stopped.Stage)
+		err = errors.Join(err, werr)
 	}
 	return err
 }
@@ -158,6 +189,7 @@ func short(m Millis) string {
 type counters struct {
 	successful, failed, dead, skipped atomic.Int64
 	retries, refunded, lost, children atomic.Int64
+	unwitnessed                       atomic.Int64
 	time                              meter.Hist
 
 	mu    sync.Mutex
@@ -200,8 +232,8 @@ func (e *engine) report(wall time.Duration) *Stats {
 	s := &Stats{Run: e.o.RunID, Pipeline: e.plan.Name,
 		Successful: c.successful.Load(), Failed: c.failed.Load(), Dead: c.dead.Load(), Skipped: c.skipped.Load(),
 		TotalRetries: c.retries.Load(), Children: c.children.Load(), Refunded: c.refunded.Load(), LeasesLost: c.lost.Load(),
-		WallTime: Millis(wall),
-		P50:      Millis(c.time.Quantile(.5)), P95: Millis(c.time.Quantile(.95)), P99: Millis(c.time.Quantile(.99))}
+		Unwitnessed: c.unwitnessed.Load(), WallTime: Millis(wall),
+		P50: Millis(c.time.Quantile(.5)), P95: Millis(c.time.Quantile(.95)), P99: Millis(c.time.Quantile(.99))}
 	s.Total = s.Successful + s.Failed + s.Dead + s.Skipped
 	if n := c.time.Count(); n > 0 {
 		s.AverageDuration = Millis(int64(c.time.Sum()) / n)

@@ -32,14 +32,6 @@ func TestWaitingItemsGoBackUnharmed(t *testing.T) {
 				return nil
 			}), with("out", &ordered{nop}, o))
 		},
-		"for company": func(q *queue, o func(*pipeline.StagePlan)) *pipeline.Plan {
-			return plan(carriers, source(q), stage("a", func(ctx context.Context, it *pipeline.Item) error {
-				if it.ID == "i000" { // who may still join
-					return busy(ctx, it)
-				}
-				return nil
-			}), with("b", &batch{fn: nop, max: carriers, linger: time.Hour}, o))
-		},
 		"between two stages": func(q *queue, o func(*pipeline.StagePlan)) *pipeline.Plan {
 			return plan(carriers, source(q), stage("a", deaf), stage("b", nop, o))
 		},

@@ -24,7 +24,7 @@ const (
 
 const crashPipeline = `waybill: v1
 name: crash
-run: { concurrency: 4, retry: { attempts: 50 } }
+run: { concurrency: 4, retry: { attempts: 2 } }
 stages:
   - claim: { from: sqlite:q.db, lease: 1s }
   - send: { to: %q }
@@ -34,26 +34,29 @@ stages:
 `
 
 // TestKill kills runs over one queue at random moments and then runs to the
-// end: nothing is lost and nothing has two outcomes.
+// end: nothing is lost, nothing has two outcomes, and everything has a receipt,
+// also an item whose workers were killed once too often.
 func TestKill(t *testing.T) {
 	s := newSite(t)
 	w := newWorkspace(t, crashItems, fmt.Sprintf(crashPipeline, s.URL))
 	for life := range crashKills {
 		w.liveAndDie(s, life)
-		if st := w.stats(); st.Ready+st.Leased+st.Done+st.Dead != crashItems || st.Enqueued != crashItems || st.Dead != 0 {
+		if st := w.stats(); st.Ready+st.Leased+st.Done+st.Dead != crashItems || st.Enqueued != crashItems {
 			t.Fatalf("after kill %d the queue does not add up: %+v", life, st)
 		}
 	}
-	if st := w.stats(); st.Done == crashItems {
+	if st := w.stats(); st.Done+st.Dead == crashItems {
 		t.Fatalf("all items were done before the last run: the kills came too late")
 	}
 	out, code := w.waybill("run", "pipeline.yaml", "--until-empty", "--json")
-	if code != 0 {
+	st := w.stats()
+	if code > 1 || code == 1 && st.Dead == 0 {
 		t.Fatalf("the last run: exit %d: %s", code, out)
 	}
-	if st := w.stats(); st.Done != crashItems || st.Enqueued != crashItems || st.Ready+st.Leased+st.Dead != 0 {
+	if st.Done+st.Dead != crashItems || st.Enqueued != crashItems {
 		t.Errorf("stats after the last run: %+v", st)
 	}
+	t.Logf("%d done, %d dead", st.Done, st.Dead)
 	w.checkReceipts()
 }
 
@@ -89,7 +92,9 @@ func (w workspace) checkReceipts() {
 	w.t.Helper()
 	seen := map[string]pipeline.Digest{}
 	for _, e := range w.entries() {
-		if e.State != pipeline.StateDone || e.Result != pipeline.Succeeded || e.Digest == "" {
+		done := e.State == pipeline.StateDone && e.Result == pipeline.Succeeded
+		dead := e.State == pipeline.StateDead && e.Result == pipeline.Dead
+		if !done && !dead || e.Digest == "" {
 			w.t.Errorf("item %s: state %s, result %q, digest %q", e.ID, e.State, e.Result, e.Digest)
 		}
 		if _, twice := seen[e.ID]; twice {

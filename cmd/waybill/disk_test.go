@@ -7,10 +7,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/waybill-dev/waybill/pipeline"
 )
 
-// TestFullDisk fills a tiny disk in the middle of a run: the items that do not
-// fit are dead with the reason, the others are whole, and nothing is half.
+// TestFullDisk fills a tiny disk in the middle of a run. That is no item's
+// fault: none is lost and none loses an attempt; they wait until there is room.
 func TestFullDisk(t *testing.T) {
 	w := workspace{t, t.TempDir()}
 	disk := filepath.Join(w.dir, "disk")
@@ -35,20 +38,77 @@ func TestFullDisk(t *testing.T) {
 	if out, code := w.waybill("enqueue", "--to", "sqlite:q.db", "items.jsonl"); code != 0 {
 		t.Fatal(out)
 	}
-	out, code := w.waybill("run", "pipeline.yaml", "--until-empty", "--json")
-	if code != 1 || !strings.Contains(out, "no space left on device") {
-		t.Errorf("exit %d, want 1 and the reason: %s", code, out)
+	cmd, stderr := w.command("run", "pipeline.yaml", "--until-empty")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	st := w.stats()
-	if st.Dead == 0 || st.Done == 0 || st.Dead+st.Done != 10 {
-		t.Errorf("stats %+v, want some done, some dead and no other", st)
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	var st pipeline.QueueStats
+	for began := time.Now(); st.Done == 0 || st.Delayed == 0 || st.Leased > 0; st = w.stats() {
+		select {
+		case err := <-exited:
+			t.Fatalf("the run ended on a full disk: %v: %s", err, stderr)
+		default:
+		}
+		if time.Since(began) > time.Minute {
+			_ = cmd.Process.Kill()
+			t.Fatalf("want some items done and the others given back: %+v: %s", st, stderr)
+		}
 	}
+	if st.Dead != 0 || st.Done == 10 {
+		t.Errorf("stats %+v, want some done, the others waiting", st)
+	}
+	if reason := w.givenBack(); reason != "disk-full" {
+		t.Errorf("items were given back because of %q, want disk-full", reason)
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT, "size=4m"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-exited:
+		if err != nil {
+			t.Errorf("with room again: %v: %s", err, stderr)
+		}
+	case <-time.After(2 * time.Minute):
+		_ = cmd.Process.Kill()
+		t.Fatalf("the run does not go on: %s", stderr)
+	}
+	if st := w.stats(); st.Done != 10 {
+		t.Errorf("stats %+v, want 10 done", st)
+	}
+	for _, e := range w.entries() {
+		if e.Attempts != 1 {
+			t.Errorf("item %s: %d attempts, want 1", e.ID, e.Attempts)
+		}
+	}
+	w.wantObjects(10)
+}
+
+// givenBack returns the code for which the first waiting item was given back.
+func (w workspace) givenBack() string {
+	w.t.Helper()
+	for _, e := range w.entries() {
+		if e.State != pipeline.StateReady {
+			continue
+		}
+		w.decode(&e, "queue", "show", "--from", "sqlite:q.db", e.ID, "--json")
+		if len(e.History) > 0 && e.History[0].What == "released" {
+			return e.History[0].Code
+		}
+	}
+	return ""
+}
+
+// wantObjects checks that so many objects are stored, and none is half.
+func (w workspace) wantObjects(n int64) {
+	w.t.Helper()
 	var report struct {
 		OK     int64
 		Failed []any
 	}
 	w.decode(&report, "blob", "verify", "--store", "file:disk/objects", "--json")
-	if report.OK != st.Done || len(report.Failed) != 0 {
-		t.Errorf("%d intact objects, failed %v; want %d intact", report.OK, report.Failed, st.Done)
+	if report.OK != n || len(report.Failed) != 0 {
+		w.t.Errorf("%d intact objects, failed %v; want %d intact", report.OK, report.Failed, n)
 	}
 }

@@ -41,7 +41,7 @@ func (a *app) blobLs() *cobra.Command {
 		Use:     "ls",
 		Short:   "Lists every copy of every object",
 		Example: "  waybill blob ls --store file:var/objects",
-		Args:    args(cobra.NoArgs),
+		Args:    args(cobra.NoArgs, "it takes no arguments"),
 	}, func(ctx context.Context, s pipeline.Objects, _ []string) error {
 		var printErr error
 		err := s.List(ctx, func(o pipeline.ObjectInfo) bool {
@@ -64,7 +64,7 @@ func (a *app) blobGet() *cobra.Command {
 		Long: "Writes one object after checking its digest; corrupt bytes are never written. The digest may be\n" +
 			"shortened to 8 hex digits or more, as long as one object only fits.",
 		Example: "  waybill blob get --store file:var/objects sha256:9f86d081 > file",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    args(cobra.ExactArgs(1), "name one digest"),
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "-", "file to write; - is standard output")
 	return a.onStore(cmd, func(ctx context.Context, s pipeline.Objects, args []string) error {

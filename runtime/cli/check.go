@@ -15,7 +15,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Long: "Loads each file as run would and names every problem at its line and column. Nothing runs.\n" +
 			"With --json: one object per problem with file, line, column, code, path, message and hint.",
 		Example: "  waybill check pipeline.yaml\n  waybill check --json *.yaml",
-		Args:    args(cobra.MinimumNArgs(1)),
+		Args:    args(cobra.MinimumNArgs(1), "name pipeline files"),
 		RunE: func(_ *cobra.Command, files []string) error {
 			bad := false
 			for _, file := range files {

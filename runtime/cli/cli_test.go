@@ -48,7 +48,8 @@ func TestUsageErrors(t *testing.T) {
 		"unknown command":    {[]string{"chekc"}, []string{`unknown command "chekc"`, "did you mean check?"}},
 		"unknown subcommand": {[]string{"queue", "stat"}, []string{`unknown command "stat" for "waybill queue"`, "did you mean stats?"}},
 		"unknown flag":       {[]string{"run", "--until-emty", "x.yaml"}, []string{"--until-emty", "did you mean --until-empty?"}},
-		"missing argument":   {[]string{"check"}, []string{"requires at least 1 arg", "usage: waybill check"}},
+		"missing argument":   {[]string{"check"}, []string{"name pipeline files, got 0 arguments", "usage: waybill check"}},
+		"two files":          {[]string{"run", "a.yaml", "b.yaml"}, []string{"name one pipeline file, got 2 arguments", "usage: waybill run FILE"}},
 		"missing flag":       {[]string{"queue", "stats"}, []string{"--from is missing", "sqlite:var/queue.db"}},
 		"no scheme":          {[]string{"queue", "stats", "--from", "var/queue.db"}, []string{"not a queue URL"}},
 		"unknown scheme":     {[]string{"queue", "stats", "--from", "sqlit:q.db"}, []string{`unknown scheme "sqlit"`, "did you mean sqlite?"}},
@@ -113,6 +114,15 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
+func TestJoinedErrorsAreOneLine(t *testing.T) {
+	var b bytes.Buffer
+	a := &app{stderr: &b}
+	a.finish(errors.Join(errors.New("one"), errors.Join(errors.New("two"), errors.New("three"))))
+	if got := b.String(); got != "waybill: one; two; three\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestRedact(t *testing.T) {
 	var b bytes.Buffer
 	a := &app{stderr: &b, secrets: []string{"", "s3cret"}}
@@ -133,7 +143,8 @@ func TestVerify(t *testing.T) {
 		return nil
 	}}
 	r := run(t, p, "", "verify", "--log", "file:l", "--store", "file:s", "--key", "k", "--json", "one.proof")
-	if want := `{"receipts":1,"ok":1,"failed":[],"skipped":["objects: no store"]}` + "\n"; r.code != 0 || r.stdout != want {
+	named := `[{"receipt":"a","index":0,"ok":true,"skipped":["objects: no store"]}]`
+	if want := `{"receipts":1,"ok":1,"failed":[],"named":` + named + `,"skipped":["objects: no store"]}` + "\n"; r.code != 0 || r.stdout != want {
 		t.Errorf("%+v, want %s", r, want)
 	}
 	want := pipeline.VerifyRequest{Log: "file:l", Store: "file:s", Key: "k", Receipts: []string{"one.proof"}}
@@ -150,6 +161,17 @@ func TestVerify(t *testing.T) {
 	verdicts = []pipeline.Verdict{{Subject: "log", Failed: "checkpoint"}}
 	if r = run(t, p, "", "verify", "--log", "file:l", "--json"); r.code != exitFailed {
 		t.Errorf("broken log: exit %d, want 1", r.code)
+	}
+	verdicts = append(verdicts, pipeline.Verdict{Subject: "a", OK: true})
+	r = run(t, p, "", "verify", "--log", "file:l")
+	wantIn(t, "stdout", r.stdout, "failed: 1 receipt ok, but the log failed\n")
+	// What a named receipt says is told, if it holds.
+	verdicts = []pipeline.Verdict{{Subject: "log", OK: true}, {Subject: "a", Item: "dead-1", Result: pipeline.Dead, OK: true},
+		{Subject: "b", Item: "forged", Failed: "statement", Outputs: []pipeline.Output{{Name: "body"}}}}
+	r = run(t, p, "", "verify", "--log", "file:l", "a", "b")
+	wantIn(t, "stdout", r.stdout, "dead-1  dead", "FAILED b: statement")
+	if strings.Contains(r.stdout, "forged") {
+		t.Errorf("the outputs of a broken receipt are listed: %s", r.stdout)
 	}
 }
 
@@ -180,12 +202,60 @@ func TestKernelRun(t *testing.T) {
 	if r := run(t, p, "", "kernel", "run", kernel); r.code != exitFailed || !strings.Contains(r.stderr, "trap: unreachable") {
 		t.Errorf("a trap: %+v", r)
 	}
+	answer.Error = "one\ntwo"
+	if r := run(t, p, "", "kernel", "run", kernel); strings.Count(r.stderr, "\n") != 2 || !strings.Contains(r.stderr, "trap: one; two\n") {
+		t.Errorf("two joined problems: %+v, want the outcome and one line", r)
+	}
 	for name, args := range map[string][]string{
 		"missing": {"kernel", "run", kernel + "x"}, "bad with": {"kernel", "run", kernel, "--with", "{"}, "bad limit": {"kernel", "run", kernel, "--limit", "1MiB"},
 	} {
 		if r := run(t, p, "", args...); r.code != exitProblem || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("%s: %+v, want exit 2 and one line", name, r)
 		}
+	}
+}
+
+// A kernel that could not even be started is an outcome too, and names its file.
+func TestKernelRunRefused(t *testing.T) {
+	kernel := filepath.Join(t.TempDir(), "k.wasm")
+	if err := os.WriteFile(kernel, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("WAYBILL_CACHE", t.TempDir())
+	refusal := errors.New("limit foo: no such limit")
+	p := Parts{KernelRun: func(context.Context, pipeline.KernelRun) (pipeline.KernelResult, error) {
+		return pipeline.KernelResult{}, refusal
+	}}
+	if r := run(t, p, "", "kernel", "run", kernel, "--limit", "foo=1"); r.code != exitProblem || r.stderr != "waybill: limit foo: no such limit\n" {
+		t.Errorf("an unknown limit: %+v", r)
+	}
+	refusal = errors.Join(pipeline.Fail("not-wasm", "use: no module"), pipeline.Fail("other", "limits.memory: too small"))
+	want := "waybill: " + kernel + ": no module; limits.memory: too small\n"
+	if r := run(t, p, "", "kernel", "run", kernel); r.code != exitProblem || r.stderr != want {
+		t.Errorf("%+v, want %s", r, want)
+	}
+	r := run(t, p, "", "kernel", "run", kernel, "--json")
+	var outcome map[string]any
+	if err := json.Unmarshal([]byte(r.stderr), &outcome); err != nil || r.code != exitProblem {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	if outcome["outcome"] != "error" || outcome["code"] != "not-wasm" || !strings.HasPrefix(outcome["error"].(string), kernel+": no module") {
+		t.Errorf("outcome %v", outcome)
+	}
+	refusal = &pipeline.Error{Kind: pipeline.Bug, Err: errors.New("panic")}
+	if r := run(t, p, "", "kernel", "run", kernel); r.code != exitInternal {
+		t.Errorf("a bug: %+v", r)
+	}
+	config := filepath.Join(t.TempDir(), "with.json")
+	if err := os.WriteFile(config, []byte("{\n \"a\": 1,\n \"ä\" 2}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for with, want := range map[string]string{"{bad": "--with:1:2: not JSON: invalid character 'b'", "@" + config: config + ":3:6: not JSON: "} {
+		r := run(t, p, "", "kernel", "run", kernel, "--with", with)
+		if r.code != exitProblem {
+			t.Errorf("%s: exit %d", with, r.code)
+		}
+		wantIn(t, "stderr", r.stderr, want)
 	}
 }
 

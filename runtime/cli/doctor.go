@@ -40,7 +40,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:     "doctor",
 		Short:   "Checks what this machine has and names what is missing",
 		Example: "  waybill doctor --json",
-		Args:    args(cobra.NoArgs),
+		Args:    args(cobra.NoArgs, "it takes no arguments"),
 	}
 	cmd.RunE = interruptible(func(cmd *cobra.Command, _ []string) error {
 		failed := false

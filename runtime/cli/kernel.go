@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +37,7 @@ func (a *app) kernelRun() *cobra.Command {
 		Long: "Gives standard input to the kernel as one item and writes the result's bytes to standard output.\n" +
 			"With --json the outcome (outcome, fuel, time, logs) is one object on standard error.",
 		Example: "  waybill kernel run readable.wasm --with '{\"minWords\":20}' --json < body > result",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    args(cobra.ExactArgs(1), "name one kernel"),
 	}
 	cmd.Flags().StringVar(&with, "with", "", "the kernel's configuration as JSON, or @FILE")
 	cmd.Flags().StringSliceVar(&limits, "limit", nil, "a limit as in the pipeline file, such as memory=32MiB or timeout=2s")
@@ -44,11 +47,11 @@ func (a *app) kernelRun() *cobra.Command {
 		}
 		run, err := a.kernelRequest(args[0], with, limits)
 		if err != nil {
-			return err
+			return a.kernelRefused(args[0], err)
 		}
 		res, err := a.parts.KernelRun(cmd.Context(), run)
 		if err != nil {
-			return err
+			return a.kernelRefused(args[0], err)
 		}
 		return a.printKernelResult(res)
 	})
@@ -85,20 +88,49 @@ func (a *app) kernelRequest(use, with string, limits []string) (pipeline.KernelR
 	return run, nil
 }
 
+// kernelRefused reports a request that could not be carried out, with --json as
+// an object like any other outcome. What it says about a key of the pipeline file
+// is about an argument here.
+func (a *app) kernelRefused(file string, err error) error {
+	code := exitCode(err)
+	if code == exitInternal && pipeline.KindOf(err) != pipeline.Bug {
+		code = exitProblem
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		if rest, ok := strings.CutPrefix(line, "use: "); ok {
+			lines[i] = file + ": " + rest
+		}
+	}
+	text := joined(strings.Join(lines, "\n"))
+	if !a.json || code == exitInterrupted {
+		return &exitError{code, errors.New(text), ""}
+	}
+	refusal := pipeline.KernelResult{Outcome: "error", Error: text, Code: pipeline.CodeOf(err)}
+	if err := writeJSON(a.stderr, refusal); err != nil {
+		return err
+	}
+	return silent(code)
+}
+
 // jsonArgument reads JSON from the argument or from the file after an @.
 func jsonArgument(text string) ([]byte, error) {
-	raw := []byte(text)
+	raw, name := []byte(text), "--with"
 	if file, ok := strings.CutPrefix(text, "@"); ok {
 		var err error
 		if raw, err = os.ReadFile(file); err != nil {
 			return nil, problem("", "--with: %w", err)
 		}
+		name = file
 	}
 	if len(raw) == 0 {
 		return nil, nil
 	}
-	if !json.Valid(raw) {
-		return nil, problem("", "--with is not JSON")
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(raw, new(json.RawMessage)); errors.As(err, &syntax) {
+		before := raw[:min(max(0, int(syntax.Offset)-1), len(raw))]
+		line := bytes.LastIndexByte(before, '\n') + 1
+		return nil, problem("", "%s:%d:%d: not JSON: %w", name, bytes.Count(before, []byte("\n"))+1, utf8.RuneCount(before[line:])+1, err)
 	}
 	return raw, nil
 }

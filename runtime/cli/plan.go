@@ -22,6 +22,7 @@ type planView struct {
 	Concurrency int             `json:"concurrency"`
 	Deadline    string          `json:"deadline"`
 	Attempts    int             `json:"attempts"`
+	InPlace     int             `json:"inPlace"`
 	Backoff     string          `json:"backoff"`
 	Drain       string          `json:"drain"`
 	Stages      []stageView     `json:"stages"`
@@ -39,6 +40,7 @@ type stageView struct {
 	Parallel int    `json:"parallel"`
 	Timeout  string `json:"timeout,omitempty"`
 	Attempts int    `json:"attempts,omitempty"`
+	InPlace  *int   `json:"inPlace,omitempty"`
 	OnError  string `json:"onError"`
 	When     string `json:"when,omitempty"`
 	// Config has relative paths resolved against the pipeline's folder.
@@ -58,7 +60,7 @@ func (a *app) planCommand() *cobra.Command {
 		Long: "Loads the file and shows what run would do. Nothing is opened, started or written. PARALLEL is\n" +
 			"what the stage can really reach, after the limit of the run.",
 		Example: "  waybill plan pipeline.yaml",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    args(cobra.ExactArgs(1), onePipeline),
 		RunE: func(_ *cobra.Command, args []string) error {
 			plan, err := a.load(args[0])
 			if err != nil {
@@ -75,7 +77,7 @@ func (a *app) planCommand() *cobra.Command {
 
 func viewOf(p *pipeline.Plan) planView {
 	v := planView{File: p.File, Name: p.Name, Digest: p.Digest, Concurrency: p.Run.Concurrency,
-		Deadline: orNone(p.Run.Deadline.D()), Attempts: p.Run.Retry.Attempts,
+		Deadline: orNone(p.Run.Deadline.D()), Attempts: p.Run.Retry.Attempts, InPlace: p.Run.Retry.InPlace,
 		Backoff: fmt.Sprintf("%s..%s", p.Run.Retry.Backoff.Min.D(), p.Run.Retry.Backoff.Max.D()), Drain: p.Run.Drain.D().String()}
 	configs := stageConfigs(p)
 	narrow := p.Run.Concurrency
@@ -90,7 +92,7 @@ func viewOf(p *pipeline.Plan) planView {
 			sv.Timeout = s.Timeout.String()
 		}
 		if s.Retry != nil {
-			sv.Attempts = s.Retry.Attempts
+			sv.Attempts, sv.InPlace = s.Retry.Attempts, &s.Retry.InPlace
 		}
 		if s.When != nil {
 			sv.When = s.When.String()
@@ -151,8 +153,8 @@ func resolvePath(dir string, v any) any {
 
 func (a *app) printPlan(v planView) error {
 	fmt.Fprintf(a.stdout, "pipeline %s  %s\n%s\n", v.Name, paint(a.stdout, faint, v.File), paint(a.stdout, faint, string(v.Digest)))
-	fmt.Fprintf(a.stdout, "%s at a time, deadline %s, %s with backoff %s, drain %s\n\n",
-		count(int64(v.Concurrency), "item"), v.Deadline, count(int64(v.Attempts), "attempt"), v.Backoff, v.Drain)
+	fmt.Fprintf(a.stdout, "%s at a time, deadline %s, %s (%d more in place) with backoff %s, drain %s\n\n",
+		count(int64(v.Concurrency), "item"), v.Deadline, count(int64(v.Attempts), "attempt"), v.InPlace, v.Backoff, v.Drain)
 	rows := [][]string{{"STAGE", "KIND", "LINE", "PARALLEL", "TIMEOUT", "ON ERROR", "WHEN"}}
 	for _, s := range v.Stages {
 		parallel := strconv.Itoa(s.Parallel)
@@ -193,6 +195,9 @@ func configRows(s stageView) [][]string {
 			value = string(raw)
 		}
 		rows = append(rows, []string{s.Name + "." + k, oneLine(value, 100)})
+	}
+	if s.InPlace != nil {
+		rows = append(rows, []string{s.Name + " retry", fmt.Sprintf("%s (%d more in place)", count(int64(s.Attempts), "attempt"), *s.InPlace)})
 	}
 	for _, note := range s.Notes {
 		rows = append(rows, []string{s.Name, note})

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,7 +42,7 @@ func (a *app) queueStats() *cobra.Command {
 		Use:     "stats",
 		Short:   "Counts a queue's items by state",
 		Example: "  waybill queue stats --from sqlite:var/queue.db --queue pages --json",
-		Args:    args(cobra.NoArgs),
+		Args:    args(cobra.NoArgs, "it takes no arguments"),
 	}, func(ctx context.Context, q pipeline.Queue, _ []string) error {
 		s, err := q.Stats(ctx)
 		if err != nil {
@@ -126,10 +128,11 @@ func (a *app) printEntries(entries []pipeline.Entry, limit int) error {
 		return nil
 	}
 	now := time.Now()
-	rows := [][]string{{"ID", "STATE", "RESULT", "KEY", "PRIORITY", "ATTEMPTS", "AGE", "OWNER"}}
+	rows := [][]string{{"ID", "STATE", "RESULT", "KEY", "PRIORITY", "ATTEMPTS", "AGE", "OWNER", "ERROR"}}
 	for _, e := range entries {
 		rows = append(rows, []string{e.ID, string(e.State), dash(string(e.Result)), dash(oneLine(e.Key, 40)),
-			strconv.Itoa(e.Priority), strconv.Itoa(e.Attempts), age(e.Enqueued, now), dash(e.Owner)})
+			strconv.Itoa(e.Priority), strconv.Itoa(e.Attempts), age(e.Enqueued, now), dash(e.Owner),
+			dash(oneLine(e.Error, 100))})
 	}
 	if err := table(a.stdout, rows); err != nil {
 		return err
@@ -152,7 +155,7 @@ func (a *app) queueShow() *cobra.Command {
 		Use:     "show ID",
 		Short:   "Shows one item with its body and history",
 		Example: "  waybill queue show --from sqlite:var/queue.db --queue pages 42",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    args(cobra.ExactArgs(1), "name one item"),
 	}, func(ctx context.Context, q pipeline.Queue, args []string) error {
 		e, err := q.Show(ctx, args[0])
 		if errors.Is(err, pipeline.ErrNotFound) {
@@ -202,12 +205,41 @@ func (a *app) queueRetry() *cobra.Command {
 		if len(ids) == 0 && key == "" && !all {
 			return problem("name ids, --key or --all", "retry of what?")
 		}
-		n, err := q.Retry(ctx, pipeline.Filter{IDs: named(ids), Key: key, State: pipeline.StateDead})
+		f := pipeline.Filter{IDs: named(ids), Key: key, State: pipeline.StateDead}
+		missed, err := unmatched(ctx, q, f)
 		if err != nil {
 			return err
 		}
-		return a.printCount("retried", n)
+		n, err := q.Retry(ctx, f)
+		if err != nil {
+			return err
+		}
+		return errors.Join(a.printCount("retried", n), missedError("dead ", missed))
 	})
+}
+
+// unmatched returns the ids of the filter that no item fits which may be changed: a
+// leased one is its holder's.
+func unmatched(ctx context.Context, q pipeline.Queue, f pipeline.Filter) ([]string, error) {
+	if len(f.IDs) == 0 {
+		return nil, nil
+	}
+	f.Limit = math.MaxInt32
+	entries, err := q.List(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(f.IDs), func(id string) bool {
+		return slices.ContainsFunc(entries, func(e pipeline.Entry) bool { return e.ID == id && e.State != pipeline.StateLeased })
+	}), nil
+}
+
+// missedError names the ids that nothing was done about; nil for none.
+func missedError(what string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return &exitError{exitFailed, fmt.Errorf("no %sitem %s", what, strings.Join(ids, ", ")), "waybill queue ls lists the items"}
 }
 
 // printCount reports how many items a command changed.
@@ -241,11 +273,15 @@ func (a *app) queueDrop() *cobra.Command {
 				return err
 			}
 		}
+		missed, err := unmatched(ctx, q, f)
+		if err != nil {
+			return err
+		}
 		n, err := q.Drop(ctx, f)
 		if err != nil {
 			return err
 		}
-		return a.printCount("dropped", n)
+		return errors.Join(a.printCount("dropped", n), missedError("droppable ", missed))
 	})
 }
 

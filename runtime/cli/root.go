@@ -78,11 +78,12 @@ func flagError(cmd *cobra.Command, err error) error {
 	return problem(help, "%w", err)
 }
 
-// args makes a positional-argument rule a usage error that names the command.
-func args(rule cobra.PositionalArgs) cobra.PositionalArgs {
+// args makes a positional-argument rule a usage error that says what to name, in
+// a reader's words and not in those of the library.
+func args(rule cobra.PositionalArgs, want string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := rule(cmd, args); err != nil {
-			return problem("usage: "+cmd.UseLine(), "%w", err)
+		if rule(cmd, args) != nil {
+			return problem("usage: "+cmd.UseLine(), "%s, got %s", want, count(int64(len(args)), "argument"))
 		}
 		return nil
 	}

@@ -20,6 +20,9 @@ import (
 // exportBound is how long the last spans may take to leave after a run.
 const exportBound = 5 * time.Second
 
+// onePipeline is what commands over one pipeline want.
+const onePipeline = "name one pipeline file"
+
 // runFlags are the flags of run.
 type runFlags struct {
 	untilEmpty          bool
@@ -40,13 +43,13 @@ func (a *app) runCommand() *cobra.Command {
 			"second cancels them at once; they go back to the queue without losing an attempt. Statistics go to\n" +
 			"standard output, as a table or, with --json, as one object; progress and log to standard error.",
 		Example: "  waybill run pipeline.yaml --until-empty --json\n  waybill run pipeline.yaml --metrics 127.0.0.1:9464",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    args(cobra.ExactArgs(1), onePipeline),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.untilEmpty, "until-empty", false, "end when nothing is ready, delayed or leased by anybody")
 	flags.DurationVar(&f.drain, "drain", 0, "time that items in flight get after the first signal (default: the file's run.drain)")
-	flags.IntVar(&f.concurrency, "concurrency", 0, "items in flight, at most (default: the file's run.concurrency)")
+	flags.IntVar(&f.concurrency, "concurrency", 0, "items in flight, at most (default, and 0: the file's run.concurrency)")
 	flags.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at http://ADDR/metrics, such as 127.0.0.1:9464")
 	flags.StringVar(&f.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")

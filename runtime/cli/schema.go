@@ -11,7 +11,7 @@ func (a *app) schemaCommand() *cobra.Command {
 		Use:     "schema",
 		Short:   "Prints the JSON Schema of pipeline files, for editors",
 		Example: "  waybill schema > pipeline.schema.json",
-		Args:    args(cobra.NoArgs),
+		Args:    args(cobra.NoArgs, "it takes no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := a.stdout.Write(spec.PipelineSchema)
 			return err

@@ -44,7 +44,7 @@ type status struct {
 	w        io.Writer
 	terminal bool
 	read     func() progress
-	width    func() int
+	size     func() (width, height int)
 
 	mu    sync.Mutex
 	drawn int // lines of the block on the screen
@@ -56,13 +56,13 @@ type status struct {
 // started.
 func newStatus(w io.Writer, read func() progress) *status {
 	s := &status{w: w, terminal: isTerminal(w), read: read, quit: make(chan struct{})}
-	s.width = func() int {
+	s.size = func() (width, height int) {
 		if f, ok := w.(*os.File); ok {
-			if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
-				return n
+			if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 20 && h > 1 {
+				return w, h
 			}
 		}
-		return 80
+		return 80, 24
 	}
 	return s
 }
@@ -112,18 +112,23 @@ func (s *status) show() {
 		fmt.Fprintln(s.w, p.summary())
 		return
 	}
-	s.clear()
-	block := p.block(s.width())
-	fmt.Fprint(s.w, strings.Join(block, "\n")+"\n")
+	block := p.block(s.size())
+	fmt.Fprint(s.w, s.erase()+strings.Join(block, "\n")+"\n") // at once, or it flickers
 	s.drawn = len(block)
 }
 
 // clear removes the block; the caller holds mu.
-func (s *status) clear() {
-	if s.drawn > 0 {
-		fmt.Fprintf(s.w, "\x1b[%dA\x1b[J", s.drawn)
-		s.drawn = 0
+func (s *status) clear() { fmt.Fprint(s.w, s.erase()) }
+
+// erase returns what removes the block from the screen; the caller holds mu. The
+// cursor may be anywhere in the line below: terminals echo ^C.
+func (s *status) erase() string {
+	if s.drawn == 0 {
+		return ""
 	}
+	up := s.drawn
+	s.drawn = 0
+	return fmt.Sprintf("\r\x1b[%dA\x1b[J", up)
 }
 
 // summary is the progress on one line.
@@ -146,21 +151,62 @@ func (p progress) summary() string {
 	return text
 }
 
-// block is the summary and a line per stage, none wider than the terminal: a
-// line that wraps could not be redrawn.
-func (p progress) block(width int) []string {
-	lines := []string{clip(p.summary(), width)}
-	name := 0
-	for _, s := range p.Stages {
-		name = max(name, len(s.Name))
+// block is the summary and a line per stage, none wider than the terminal and
+// all together not higher: what has wrapped or scrolled could not be redrawn.
+func (p progress) block(width, height int) []string {
+	lines := wrap(p.summary(), width)
+	room := max(1, min(maxStatusStages, height-1-len(lines)))
+	stages, more := p.Stages, 0
+	if len(stages) > room {
+		stages, more = stages[:room-1], len(stages)-room+1
 	}
-	for i, s := range p.Stages {
-		if i == maxStatusStages {
-			return append(lines, clip(fmt.Sprintf("  and %d more stages", len(p.Stages)-i), width))
-		}
-		lines = append(lines, clip(fmt.Sprintf("  %-*s %-10s %3d/%-3d %d done", name, s.Name, bar(s.In, s.Limit), s.In, s.Limit, s.Done), width))
+	bars := width >= barWidth
+	name := 0
+	for _, s := range stages {
+		name = max(name, len([]rune(s.Name)))
+	}
+	name = max(4, min(name, width-figures(bars)))
+	for _, s := range stages {
+		lines = append(lines, clip(s.line(name, bars), width))
+	}
+	if more > 0 {
+		lines = append(lines, clip("  and "+count(int64(more), "more stage"), width))
 	}
 	return lines
+}
+
+// barWidth is the least width of a terminal at which stages have bars.
+const barWidth = 60
+
+// figures is how much of a line is not for the stage's name, up to a million
+// items done.
+func figures(bars bool) int {
+	if bars {
+		return 36
+	}
+	return 25
+}
+
+// line is one stage's line, with a name of that width.
+func (s stageProgress) line(name int, bars bool) string {
+	text := fmt.Sprintf("  %-*s ", name, oneLine(s.Name, name))
+	if bars {
+		text += fmt.Sprintf("%-10s ", bar(s.In, s.Limit))
+	}
+	return text + fmt.Sprintf("%3d/%-3d %d done", s.In, s.Limit, s.Done)
+}
+
+// wrap breaks a line after its commas, where it must.
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for part := range strings.SplitAfterSeq(text, ", ") {
+		if line != "" && len(line)+len(strings.TrimSpace(part)) >= width {
+			lines = append(lines, clip(strings.TrimSpace(line), width))
+			line = ""
+		}
+		line += part
+	}
+	return append(lines, clip(strings.TrimSpace(line), width))
 }
 
 func clip(text string, width int) string {

@@ -19,12 +19,38 @@ func TestBlock(t *testing.T) {
 		"  execute ##########   2/2   40 done",
 		"  store   ##........   1/8   47 done",
 	}
-	if d := cmp.Diff(want, sample.block(200)); d != "" {
+	if d := cmp.Diff(want, sample.block(200, 24)); d != "" {
 		t.Error(d)
 	}
-	for _, line := range sample.block(20) {
-		if len(line) >= 20 {
-			t.Errorf("%q would wrap at 20 columns", line)
+}
+
+// A small terminal shows less of names, no bars and not every stage; it shows
+// every figure.
+func TestSmallTerminals(t *testing.T) {
+	p := sample
+	p.Stages = []stageProgress{{"a-stage-with-a-very-long-name", 2, 2, 40}, {"store", 1, 8, 47}, {"x", 0, 1, 0}, {"y", 0, 1, 0}}
+	want := []string{
+		"running 10s: 50 ended (5.0/s), 47 ok,",
+		"2 failed, 3 in flight, 1 skipped,",
+		"4 retries",
+		"  a-stage-with-a…   2/2   40 done",
+		"  store             1/8   47 done",
+		"  and 2 more stages",
+	}
+	if d := cmp.Diff(want, p.block(40, 7)); d != "" {
+		t.Error(d)
+	}
+	for width := 21; width < 120; width++ {
+		for height := 2; height < 30; height++ {
+			block := p.block(width, height)
+			for _, line := range block {
+				if len([]rune(line)) >= width {
+					t.Fatalf("%q would wrap at %d columns", line, width)
+				}
+			}
+			if width >= 40 && height >= 6 && len(block) >= height {
+				t.Fatalf("%d lines would scroll in %d", len(block), height)
+			}
 		}
 	}
 }
@@ -54,7 +80,7 @@ func TestStatusBlock(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.stop()
-		if !strings.HasSuffix(b.String(), "\x1b[3A\x1b[Ja log line\n") {
+		if !strings.HasSuffix(b.String(), "\r\x1b[4A\x1b[Ja log line\n") {
 			t.Errorf("the block is not removed before the log line: %q", b.String())
 		}
 	})

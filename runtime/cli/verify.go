@@ -48,7 +48,9 @@ func (a *app) verifyCommand() *cobra.Command {
 		add := report.add
 		if len(args) > 0 {
 			add = func(v pipeline.Verdict) {
-				report.Named = append(report.Named, v)
+				if v.Subject != logSubject {
+					report.Named = append(report.Named, v)
+				}
 				report.add(v)
 			}
 		}
@@ -92,11 +94,15 @@ func (a *app) printVerifyReport(r verifyReport) error {
 		for _, s := range r.Skipped {
 			fmt.Fprintf(a.stdout, "not checked: %s\n", s)
 		}
-		verdict := paint(a.stdout, green, "ok")
-		if len(r.Failed) > 0 {
-			verdict = paint(a.stdout, red, "failed")
+		receipts := count(int64(r.Receipts), "receipt")
+		switch {
+		case len(r.Failed) == 0:
+			fmt.Fprintf(a.stdout, "%s: %s, %d ok, 0 failed\n", paint(a.stdout, green, "ok"), receipts, r.OK)
+		case r.OK == r.Receipts:
+			fmt.Fprintf(a.stdout, "%s: %s ok, but the log failed\n", paint(a.stdout, red, "failed"), receipts)
+		default:
+			fmt.Fprintf(a.stdout, "%s: %s, %d ok, %d failed\n", paint(a.stdout, red, "failed"), receipts, r.OK, r.Receipts-r.OK)
 		}
-		fmt.Fprintf(a.stdout, "%s: %s, %d ok, %d failed\n", verdict, count(int64(r.Receipts), "receipt"), r.OK, r.Receipts-r.OK)
 	}
 	if len(r.Failed) > 0 {
 		return silent(exitFailed)
@@ -104,17 +110,23 @@ func (a *app) printVerifyReport(r verifyReport) error {
 	return nil
 }
 
-// printOutputs lists what the named receipts speak for, so that a reader can
-// fetch it with blob get.
+// printOutputs lists what the named receipts that hold speak for, so that a
+// reader can fetch it with blob get.
 func (a *app) printOutputs(named []pipeline.Verdict) error {
-	if len(named) == 0 {
-		return nil
-	}
-	rows := [][]string{{"ITEM", "OUTPUT", "TYPE", "SIZE", "DIGEST"}}
+	rows := [][]string{{"ITEM", "RESULT", "OUTPUT", "TYPE", "SIZE", "DIGEST"}}
 	for _, v := range named {
-		for _, o := range v.Outputs {
-			rows = append(rows, []string{v.Item, o.Name, o.MediaType, strconv.FormatInt(o.Size, 10), string(o.Digest)})
+		if !v.OK {
+			continue
 		}
+		if len(v.Outputs) == 0 {
+			rows = append(rows, []string{v.Item, dash(string(v.Result)), "-", "-", "-", "-"})
+		}
+		for _, o := range v.Outputs {
+			rows = append(rows, []string{v.Item, dash(string(v.Result)), o.Name, o.MediaType, strconv.FormatInt(o.Size, 10), string(o.Digest)})
+		}
+	}
+	if len(rows) == 1 {
+		return nil
 	}
 	return table(a.stdout, rows)
 }

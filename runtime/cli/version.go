@@ -46,7 +46,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Says which build this is",
 		Example: "  waybill version --json",
-		Args:    args(cobra.NoArgs),
+		Args:    args(cobra.NoArgs, "it takes no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			v := a.version()
 			if a.json {

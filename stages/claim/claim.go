@@ -2,9 +2,7 @@ package claim
 
 import (
 	"context"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
 )
@@ -25,63 +23,34 @@ type Config struct {
 	drivers []pipeline.QueueDriver // what From may name; not part of the file
 }
 
-// The lease is a compromise: a lost process holds its items for so long, and a
-// process that stalls for longer loses them. The bounds keep renewals (every
-// third of it) from becoming the load and forgotten items from being stuck.
-const (
-	defaultLease = 30 * time.Second
-	minLease     = time.Second
-	maxLease     = 12 * time.Hour
-)
-
-// formats of one-shot inputs.
-var formats = [...]string{"items", "jsonl", "csv", "files"}
-
 // Def returns the definition of the stage "claim" over these drivers.
 func Def(drivers ...pipeline.QueueDriver) pipeline.Def {
-	defaults := Config{Queue: "default", Lease: pipeline.Duration(defaultLease), drivers: drivers}
+	defaults := Config{Queue: "default", Lease: pipeline.Duration(pipeline.DefaultLease), drivers: drivers}
 	return pipeline.Define("claim", "claims work items from a queue or an input, acknowledges them, gives them back",
 		defaults, open)
 }
 
 // Validate reports what cannot work, before anything is opened.
 func (c Config) Validate(v *pipeline.Validation) {
-	for _, p := range c.problems() {
-		v.Problem(p.path, p.code, p.hint, "%s", p.message)
-	}
-}
-
-type problem struct{ path, code, message, hint string }
-
-func (c Config) problems() (out []problem) {
 	scheme, rest, ok := pipeline.SplitURL(c.From)
 	switch _, known := driverOf(c.drivers, scheme); {
 	case !ok || rest == "":
-		out = append(out, problem{"from", "bad-url", quote(c.From) + " is not a URL of a queue or input", knownSchemes(c.drivers)})
+		v.Problem("from", "bad-url", knownSchemes(c.drivers), "%q is not a URL of a queue or input", c.From)
 	case !known:
-		out = append(out, problem{"from", "unknown-scheme", "unknown scheme " + quote(scheme), knownSchemes(c.drivers)})
+		v.Problem("from", "unknown-scheme", knownSchemes(c.drivers), "unknown scheme %q", scheme)
 	}
 	if strings.TrimSpace(c.Queue) == "" {
-		out = append(out, problem{"queue", pipeline.CodeBadValue, "the queue's name is empty", "leave it out for \"default\""})
+		v.Problem("queue", pipeline.CodeBadValue, "leave it out for \"default\"", "the queue's name is empty")
 	}
-	if d := c.Lease.D(); d < minLease || d > maxLease {
-		out = append(out, problem{"lease", pipeline.CodeOutOfRange, "a lease of " + d.String() + " is out of range", "want 1s to 12h"})
+	if scheme == "file" {
+		return
 	}
-	if scheme != "file" {
-		const only = "only file: inputs have it"
-		if c.Format != "" {
-			out = append(out, problem{"format", pipeline.CodeBadValue, "format does not apply to " + quote(scheme), only})
+	for key, value := range map[string]string{"format": c.Format, "checkpoint": c.Checkpoint} {
+		if value != "" {
+			v.Problem(key, pipeline.CodeBadValue, "only file: inputs have it", "%s does not apply to %q", key, scheme)
 		}
-		if c.Checkpoint != "" {
-			out = append(out, problem{"checkpoint", pipeline.CodeBadValue, "checkpoint does not apply to " + quote(scheme), only})
-		}
-	} else if c.Format != "" && !slices.Contains(formats[:], c.Format) {
-		out = append(out, problem{"format", pipeline.CodeBadValue, "unknown format " + quote(c.Format), "one of " + strings.Join(formats[:], ", ")})
 	}
-	return out
 }
-
-func quote(s string) string { return "\"" + s + "\"" }
 
 // open makes the source. The queue must be there: a pipeline does not make
 // one, so a misspelt name is an error and not an empty run.

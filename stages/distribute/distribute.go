@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -18,12 +16,6 @@ const (
 	ByPriority    = "priority"     // as round_robin; carriers take the highest priority first
 	ByLeastLoaded = "least_loaded" // the lane with the fewest items waiting or running
 )
-
-var ways = [...]string{ByRoundRobin, ByKey, ByPriority, ByLeastLoaded}
-
-// maxLanes bounds the memory of the engine's lanes; more than there are
-// carriers brings nothing but finer stealing.
-const maxLanes = 1024
 
 // Config is the config of the stage "distribute".
 type Config struct {
@@ -39,32 +31,17 @@ type Config struct {
 func Def() pipeline.Def {
 	defaults := Config{Lanes: pipeline.DefaultRun().Concurrency, By: ByRoundRobin}
 	return pipeline.Define("distribute", "spreads items over lanes, by key, in turn, by priority or by load",
-		defaults, func(_ context.Context, c Config, _ pipeline.Env) (pipeline.Distributor, error) { return New(c) })
+		defaults, New)
 }
 
 // Validate reports what does not fit together.
 func (c Config) Validate(v *pipeline.Validation) {
-	for _, p := range c.problems() {
-		v.Problem(p.path, p.code, p.hint, "%s", p.message)
-	}
-}
-
-type problem struct{ path, code, message, hint string }
-
-func (c Config) problems() (out []problem) {
-	if c.Lanes < 1 || c.Lanes > maxLanes {
-		out = append(out, problem{"lanes", pipeline.CodeOutOfRange, fmt.Sprintf("%d lanes are not possible", c.Lanes), fmt.Sprintf("want 1 to %d", maxLanes)})
-	}
-	keyed := c.Key != nil && c.Key.String() != ""
-	switch {
-	case !slices.Contains(ways[:], c.By):
-		out = append(out, problem{"by", pipeline.CodeBadValue, fmt.Sprintf("unknown way %q", c.By), "one of " + strings.Join(ways[:], ", ")})
+	switch keyed := !c.Key.IsZero(); {
 	case c.By == ByKey && !keyed:
-		out = append(out, problem{"key", pipeline.CodeMissingKey, "by: key needs a key", "for example key: item.meta.host"})
+		v.Problem("key", pipeline.CodeMissingKey, "for example key: item.meta.host", "by: key needs a key")
 	case c.By != ByKey && keyed:
-		out = append(out, problem{"key", "unused-key", "key has no effect with by: " + c.By, "write by: key, or leave key out"})
+		v.Problem("key", "unused-key", "write by: key, or leave key out", "key has no effect with by: %s", c.By)
 	}
-	return out
 }
 
 // distributor places items. It has no state but a turn.
@@ -73,11 +50,8 @@ type distributor struct {
 	turn atomic.Uint64
 }
 
-// New makes a distributor of a valid config.
-func New(c Config) (pipeline.Distributor, error) {
-	if ps := c.problems(); len(ps) > 0 {
-		return nil, pipeline.Fail(ps[0].code, "distribute: %s: %s", ps[0].path, ps[0].message).WithHint("%s", ps[0].hint)
-	}
+// New makes the distributor of a config that the loader has checked.
+func New(_ context.Context, c Config, _ pipeline.Env) (pipeline.Distributor, error) {
 	return &distributor{cfg: c}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/pipeline/pipelinetest"
 )
 
 func expr(t *testing.T, src string) *pipeline.Expr {
@@ -24,7 +25,7 @@ func make4(t *testing.T, by, key string) pipeline.Distributor {
 	if key != "" {
 		c.Key = expr(t, key)
 	}
-	d, err := New(c)
+	d, err := New(t.Context(), c, pipeline.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,31 +144,28 @@ func TestLaneOf(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	key := expr(t, "item.key")
-	for _, tc := range []struct {
-		name string
-		c    Config
-		want []string // path and code
-	}{
-		{"defaults", Config{Lanes: 1, By: ByRoundRobin}, nil},
-		{"by key", Config{Lanes: 4, By: ByKey, Key: key}, nil},
-		{"no key", Config{Lanes: 4, By: ByKey}, []string{"key missing-key"}},
-		{"unused key", Config{Lanes: 4, By: ByLeastLoaded, Key: key}, []string{"key unused-key"}},
-		{"no lanes, odd way", Config{By: "random"}, []string{"lanes out-of-range", "by bad-value"}},
-		{"too many", Config{Lanes: 1025, By: ByPriority}, []string{"lanes out-of-range"}},
+	source := pipelinetest.SourceDef(pipelinetest.NewSource())
+	for config, want := range map[string][]string{
+		"":                                     nil,
+		" { lanes: 1 }":                        nil,
+		" { by: key, key: item.key }":          nil,
+		" { by: key }":                         {"missing-key"},
+		" { by: least_loaded, key: item.key }": {"unused-key"},
+		" { by: random }":                      {pipeline.CodeBadValue},
+		" { lanes: 0 }":                        {pipeline.CodeOutOfRange},
+		" { lanes: 1025, by: priority }":       {pipeline.CodeOutOfRange},
 	} {
+		text := "waybill: v1\nname: x\nstages:\n  - source:\n  - distribute:" + config + "\n"
+		_, problems := pipeline.Load(t.TempDir()+"/p.yaml", []byte(text), pipeline.NewSet(source, Def()))
 		var got []string
-		for _, p := range tc.c.problems() {
-			got = append(got, p.path+" "+p.code)
-			if p.message == "" || p.hint == "" {
-				t.Errorf("%s: a problem without message or hint: %+v", tc.name, p)
+		for _, p := range problems {
+			got = append(got, p.Code)
+			if p.Line != 5 {
+				t.Errorf("distribute:%s: %+v, want line 5", config, p)
 			}
 		}
-		if diff := cmp.Diff(tc.want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
-		}
-		if _, err := New(tc.c); (err != nil) != (tc.want != nil) {
-			t.Errorf("%s: New returned %v", tc.name, err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("distribute:%s (-want +got):\n%s", config, diff)
 		}
 	}
 	if d := Def(); d.Kind != "distribute" || d.Role != pipeline.RoleDistributor {

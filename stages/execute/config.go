@@ -89,6 +89,9 @@ func (c Config) Validate(v *pipeline.Validation) {
 	}
 }
 
+// profilesHint is for a folder of profiles that cannot be used.
+const profilesHint = "set WAYBILL_RUNTIME_DIR to a folder that can be used"
+
 // profiles is the folder for the profiles of browsers. It is the same in every
 // run, so that one ends what a crash of another left.
 func profiles(env pipeline.Env) string {

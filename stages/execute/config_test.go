@@ -26,6 +26,8 @@ func TestProblemsHavePlaces(t *testing.T) {
 	for _, c := range []struct{ config, want string }{
 		{"steps:\n  - navigat: x", `7:11 unknown-key: unknown key "navigat"`},
 		{"steps:\n  - navigate: x\n    click: y", `8:11 two-steps: "click" in the step "navigate": a step does one thing`},
+		{"steps:\n  - navigate: { url: x, timeout: 3s }", `7:31 unknown-key: unknown key "timeout" in the step "navigate"`},
+		{"steps:\n  - click: { selectors: a, optional: true }", `7:34 unknown-key: unknown key "optional" in the step "click"`},
 		{"steps:\n  - timeout: 3s", `7:11 no-step: there is no step name`},
 		{"steps:\n  - navigate: { url: x, expectstatus: 200 }", `7:31 unknown-key: unknown key "expectstatus"`},
 		{"steps:\n  - navigate: { url: x, expectStatus: ok }", `7:45 bad-value: want an HTTP status or a range of them`},

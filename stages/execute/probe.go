@@ -23,6 +23,8 @@ func probe(ctx context.Context, env pipeline.Env) pipeline.Finding {
 	switch {
 	case errors.Is(err, cdp.ErrSandbox):
 		return pipeline.Finding{Status: "fail", Detail: err.Error(), Hint: "fix the sandbox, or say browser: { sandbox: off } in the stage"}
+	case errors.Is(err, cdp.ErrProfiles):
+		return pipeline.Finding{Status: "fail", Detail: err.Error(), Hint: profilesHint}
 	case err != nil:
 		return pipeline.Finding{Status: "fail", Detail: err.Error(), Hint: "reinstall it, or name another in " + cdp.EnvChrome}
 	case !r.Sandboxed:

@@ -56,7 +56,7 @@ func (s *stage) Start(ctx context.Context) error {
 		case errors.Is(err, cdp.ErrSandbox):
 			e.Code = "no-sandbox"
 		case errors.Is(err, cdp.ErrProfiles):
-			e.Hint = "set WAYBILL_RUNTIME_DIR to a folder that can be used"
+			e.Hint = profilesHint
 		}
 		return e
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"image/png"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -227,6 +229,33 @@ func TestNoBrowserIsOneClearLine(t *testing.T) {
 	err = made.(pipeline.Starter).Start(t.Context())
 	if pipeline.CodeOf(err) != "no-browser" || !strings.Contains(err.Error(), cdp.Install) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The folder for browsers comes from the environment of the stage, and one that
+// cannot be used is named together with the way out.
+func TestFolderForProfiles(t *testing.T) {
+	cdptest.Binary(t)
+	env := pipelinetest.Env(t)
+	env.RuntimeDir = filepath.Join(env.RuntimeDir, "file")
+	if err := os.WriteFile(env.RuntimeDir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plan, problems := load("steps:\n  - navigate: x")
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	made, err := plan.Stages[1].Build(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.(pipeline.Closer).Close()
+	err = made.(pipeline.Starter).Start(t.Context())
+	if err == nil || !strings.Contains(err.Error(), env.RuntimeDir) || !strings.Contains(err.Error(), "WAYBILL_RUNTIME_DIR") {
+		t.Errorf("start: %v", err)
+	}
+	if f := execute.Probe().Run(t.Context(), env); f.Status != "fail" || !strings.Contains(f.Hint, "WAYBILL_RUNTIME_DIR") {
+		t.Errorf("probe: %+v", f)
 	}
 }
 

@@ -3,6 +3,7 @@ package execute
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -74,7 +75,9 @@ func (s *Step) UnmarshalNode(n *pipeline.Node) {
 			f.Key.Problem("two-steps", "begin a new list entry with \"- "+f.Name+"\"", "%q in the step %q: a step does one thing", f.Name, s.Name)
 		default:
 			s.Name, s.Pos, s.action = f.Name, f.Key.Pos(), made[f.Name]
-			decodeAction(s.action, f.Value)
+			if !misplaced(s.action, s.Name, f.Value) {
+				decodeAction(s.action, f.Value)
+			}
 		}
 	}
 	if s.action == nil && !unknown {
@@ -91,6 +94,22 @@ type short interface {
 // checker is implemented by actions that check more than types.
 type checker interface {
 	check(n *pipeline.Node)
+}
+
+// misplaced reports common keys of a step that stand inside its mapping. extract,
+// which decodes itself, has names of its reader's own there.
+func misplaced(a action, step string, n *pipeline.Node) (found bool) {
+	if _, own := a.(interface{ UnmarshalNode(*pipeline.Node) }); own || n.Kind() != pipeline.KindMap {
+		return false
+	}
+	for _, f := range n.Fields() {
+		if f.Name == "timeout" || f.Name == "optional" {
+			f.Key.Problem(pipeline.CodeUnknownKey, fmt.Sprintf("%s stands beside the step's name: { %s: ..., %s: ... }", f.Name, step, f.Name),
+				"unknown key %q in the step %q", f.Name, step)
+			found = true
+		}
+	}
+	return found
 }
 
 func decodeAction(a action, n *pipeline.Node) {

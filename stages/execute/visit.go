@@ -26,11 +26,7 @@ func (v *visit) limit() int64 {
 
 // charge pays for bytes that came out of the page.
 func (v *visit) charge(n int) error {
-	if err := v.item.Budget.Reserve(pipeline.UnitIO, int64(n)); err != nil {
-		return err
-	}
-	v.item.Budget.Settle(pipeline.UnitIO, int64(n), int64(n))
-	return nil
+	return v.item.Budget.Spend(pipeline.UnitIO, int64(n))
 }
 
 // keep adds an artifact.

@@ -81,12 +81,19 @@ func (p *poster) Process(ctx context.Context, it *pipeline.Item) error {
 	if err != nil {
 		return err
 	}
+	sent, received := req.ContentLength, 0
+	if err := it.Budget.Reserve(pipeline.UnitIO, sent); err != nil {
+		return err
+	}
+	// The answer's bytes are known too late to refuse them.
+	defer func() { it.Budget.Settle(pipeline.UnitIO, sent, sent+int64(received)) }()
 	resp, err := p.client.Do(req)
 	if err != nil {
 		return p.transportError(ctx, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	received = len(answer)
 	if err != nil && p.expected(resp.StatusCode) {
 		return p.transportError(ctx, err)
 	}

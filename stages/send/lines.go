@@ -61,10 +61,15 @@ func (l *lines) Process(ctx context.Context, it *pipeline.Item) error {
 // flush.
 func (l *lines) ProcessBatch(_ context.Context, items []*pipeline.Item) []error {
 	errs := make([]error, len(items))
+	sizes := make([]int64, len(items))
 	failed := false
 	var b bytes.Buffer
 	for i, it := range items {
 		line, err := encode(it, l.cfg.What)
+		if err == nil {
+			sizes[i] = int64(len(line) + 1)
+			err = it.Budget.Reserve(pipeline.UnitIO, sizes[i])
+		}
 		if err != nil {
 			errs[i], failed = err, true
 			continue
@@ -72,13 +77,16 @@ func (l *lines) ProcessBatch(_ context.Context, items []*pipeline.Item) []error 
 		b.Write(line)
 		b.WriteByte('\n')
 	}
-	if err := l.write(b.Bytes()); err != nil {
-		for i := range errs {
-			if errs[i] == nil {
-				errs[i] = err
-			}
+	err := l.write(b.Bytes())
+	for i, it := range items {
+		switch {
+		case errs[i] != nil:
+		case err != nil:
+			it.Budget.Settle(pipeline.UnitIO, sizes[i], 0)
+			errs[i], failed = err, true
+		default:
+			it.Budget.Settle(pipeline.UnitIO, sizes[i], sizes[i])
 		}
-		return errs
 	}
 	if failed {
 		return errs

@@ -19,6 +19,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 
 	"github.com/waybill-dev/waybill/pipeline"
 )
@@ -82,7 +83,7 @@ func (s *stage) list(it *pipeline.Item) ([]any, error) {
 	list, ok := asList(v)
 	switch {
 	case !ok:
-		return nil, pipeline.Fail("not-a-list", "%s is %T, not a list", what, v).
+		return nil, pipeline.Fail("not-a-list", "%s is %s, not a list", what, pipeline.TypeName(v)).
 			WithHint("each must yield a list")
 	case len(list) == 0:
 		return nil, pipeline.SkipItem("%s is empty: nothing to split", what)
@@ -93,19 +94,21 @@ func (s *stage) list(it *pipeline.Item) ([]any, error) {
 	return list, nil
 }
 
-// asList accepts the lists that JSON and expression functions make.
+// asList accepts what JSON gives and every other slice: the results of
+// expressions have types of their own, such as []int for 1..3.
 func asList(v any) ([]any, bool) {
-	switch v := v.(type) {
-	case []any:
-		return v, true
-	case []string:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = v[i]
-		}
-		return out, true
+	if list, ok := v.([]any); ok {
+		return list, true
 	}
-	return nil, false
+	r := reflect.ValueOf(v)
+	if r.Kind() != reflect.Slice {
+		return nil, false
+	}
+	out := make([]any, r.Len())
+	for i := range out {
+		out[i] = r.Index(i).Interface()
+	}
+	return out, true
 }
 
 func (s *stage) child(it *pipeline.Item, i int, element any) (*pipeline.Item, error) {
@@ -137,7 +140,7 @@ func (s *stage) wrap(it *pipeline.Item, element any) (map[string]any, error) {
 	}
 	parent, ok := v.(map[string]any)
 	if !ok {
-		return nil, pipeline.Fail("not-a-map", "as: %q needs a body that is a map, not %T", s.cfg.As, v)
+		return nil, pipeline.Fail("not-a-map", "as: %q needs a body that is a map, not %s", s.cfg.As, pipeline.TypeName(v))
 	}
 	body := make(map[string]any, len(parent)+1)
 	maps.Copy(body, parent)

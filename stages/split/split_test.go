@@ -68,6 +68,14 @@ func TestSplit(t *testing.T) {
 				{"p/0", "k", map[string]any{"site": "s", "links": []any{"a", "b"}, "link": "a"}},
 				{"p/1", "k", map[string]any{"site": "s", "links": []any{"a", "b"}, "link": "b"}}},
 		},
+		"a range": {
+			func(t *testing.T) Config { return Config{Each: expr(t, "1..2")} },
+			[]child{{"p/0", "k", 1}, {"p/1", "k", 2}},
+		},
+		"what a function makes": {
+			func(t *testing.T) Config { return Config{Each: expr(t, `split("x y", " ")`)} },
+			[]child{{"p/0", "k", "x"}, {"p/1", "k", "y"}},
+		},
 		"key of the child": {
 			func(t *testing.T) Config { return Config{Each: expr(t, "item.body.links"), Key: expr(t, "item.body")} },
 			[]child{{"p/0", "a", "a"}, {"p/1", "b", "b"}},

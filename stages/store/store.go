@@ -79,6 +79,14 @@ type parcel struct {
 	outputs []pipeline.Output
 }
 
+// size is what the item pays for, once for all copies.
+func (p *parcel) size() (n int64) {
+	for i := range p.outputs {
+		n += p.outputs[i].Size
+	}
+	return n
+}
+
 // ProcessBatch stores several items with one flush.
 func (s *Stage) ProcessBatch(ctx context.Context, items []*pipeline.Item) []error {
 	errs := make([]error, len(items))
@@ -86,6 +94,9 @@ func (s *Stage) ProcessBatch(ctx context.Context, items []*pipeline.Item) []erro
 	var all []pipeline.Blob
 	for i, it := range items {
 		if parcels[i], errs[i] = s.pack(it); errs[i] == nil {
+			errs[i] = it.Budget.Reserve(pipeline.UnitIO, parcels[i].size())
+		}
+		if errs[i] == nil {
 			all = append(all, parcels[i].blobs...)
 		}
 	}
@@ -98,10 +109,13 @@ func (s *Stage) ProcessBatch(ctx context.Context, items []*pipeline.Item) []erro
 		if err != nil && len(items) > 1 {
 			n, failed = s.put(ctx, parcels[i].blobs)
 		}
+		size := parcels[i].size()
 		if failed != nil {
+			it.Budget.Settle(pipeline.UnitIO, size, 0)
 			errs[i] = storeError(failed)
 			continue
 		}
+		it.Budget.Settle(pipeline.UnitIO, size, size)
 		for _, o := range parcels[i].outputs {
 			o.Copies = n
 			it.Outputs = append(it.Outputs, o)

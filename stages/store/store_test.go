@@ -169,3 +169,22 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// An item pays for its bytes once, whatever the copies; one that cannot pay
+// stores nothing and keeps nobody else from it.
+func TestBudget(t *testing.T) {
+	s := start(t, t.TempDir(), Config{To: Places{"file:o"}, Copies: 2, What: []string{"page.png"}})
+	rich, poor := page(), page()
+	poor.SetArtifact(pipeline.Artifact{Name: "page.png", Data: []byte("other")})
+	rich.Budget, poor.Budget = pipeline.NewBudget(0, 10), pipeline.NewBudget(0, 4)
+	errs := s.ProcessBatch(t.Context(), []*pipeline.Item{rich, poor})
+	if errs[0] != nil || pipeline.CodeOf(errs[1]) != "budget-exceeded" || len(poor.Outputs) != 0 {
+		t.Fatalf("errors %v, want the second item's budget exceeded", errs)
+	}
+	if a, b := rich.Budget.Spent(pipeline.UnitIO), poor.Budget.Spent(pipeline.UnitIO); a != 3 || b != 0 {
+		t.Errorf("charged %d and %d, want 3 and 0", a, b)
+	}
+	if ok, err := s.objects.Has(t.Context(), pipeline.DigestOf([]byte("other"))); err != nil || ok {
+		t.Errorf("what was not paid for is stored: %v", err)
+	}
+}

@@ -1,8 +1,6 @@
 package witness
 
 import (
-	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -27,24 +25,11 @@ func (c Config) Validate(v *pipeline.Validation) {
 	for _, f := range []struct{ path, url, example string }{
 		{"log", c.Log, "file:var/log"}, {"key", c.Key, "file:var/keys/witness.key"},
 	} {
-		if _, err := filePath(f.url, v.Dir); err != nil {
+		if _, err := pipeline.FilePath(f.url, v.Dir); err != nil {
 			v.Problem(f.path, "bad-url", "for example "+f.example, "%v", err)
 		}
 	}
 	if strings.ContainsAny(c.Origin, "+ \t\r\n") {
 		v.Problem("origin", "bad-name", "like example.com/captures", "an origin has no spaces and no plus signs")
 	}
-}
-
-// filePath returns the path in a file: URL.
-func filePath(url, dir string) (string, error) {
-	scheme, path, ok := pipeline.SplitURL(url)
-	if !ok || scheme != "file" || path == "" {
-		return "", fmt.Errorf("%q is not a file: URL", url)
-	}
-	path = strings.TrimPrefix(path, "//")
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	return path, nil
 }

@@ -78,6 +78,9 @@ func (r *rig) item(t testing.TB, id string) *pipeline.Item {
 	return it
 }
 
+// receiptPath is where the receipt of an item without a parent is.
+func receiptPath(queue, item string) string { return External{Queue: queue, Item: item}.path() }
+
 // witness runs a batch of new items through the stage.
 func (r *rig) witness(t testing.TB, ids ...string) []*pipeline.Item {
 	t.Helper()

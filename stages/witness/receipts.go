@@ -17,23 +17,29 @@ import (
 
 // Folders and names below the log's folder.
 const (
-	receiptsDir = "receipts"
-	objectsDir  = "objects"
-	proofSuffix = ".tlog-proof"
+	receiptsDir    = "receipts"
+	objectsDir     = "objects"
+	proofSuffix    = ".tlog-proof"
+	childrenSuffix = ".children"
 )
 
-// maxName bounds an escaped name, so that with suffix and temporary names it stays
-// below the 255 bytes of most file systems.
-const maxName = 180
+// maxFileName bounds an escaped name, so that with suffix and temporary names it
+// stays below the 255 bytes of most file systems.
+const maxFileName = 180
 
-// receiptPath returns the slash-separated path of an item's receipt below the
-// log's folder: receipts/<queue>/<item>.tlog-proof.
-func receiptPath(queue, item string) string {
+// path returns the slash-separated path of an item's receipt below the log's
+// folder: receipts/<queue>/<item>.tlog-proof. Children have a folder of their
+// claimed item's, because their ids are only unique inside it: a queue may have an
+// item "a/0" beside the child 0 of "a".
+func (e External) path() string {
 	path := receiptsDir + "/"
-	if queue != "" {
-		path += escapeName(queue) + "/"
+	if e.Queue != "" {
+		path += escapeName(e.Queue) + "/"
 	}
-	return path + escapeName(item) + proofSuffix
+	if e.Root != "" {
+		path += escapeName(e.Root) + childrenSuffix + "/"
+	}
+	return path + escapeName(e.Item) + proofSuffix
 }
 
 // escapeName makes any text a file name, one to one: bytes other than letters,
@@ -50,9 +56,9 @@ func escapeName(name string) string {
 			fmt.Fprintf(&b, "%%%02X", c)
 		}
 	}
-	if b.Len() > maxName {
+	if b.Len() > maxFileName {
 		sum := sha256.Sum256([]byte(name))
-		return b.String()[:maxName-2*sha256.Size-2] + "%-" + hex.EncodeToString(sum[:])
+		return b.String()[:maxFileName-2*sha256.Size-2] + "%-" + hex.EncodeToString(sum[:])
 	}
 	return b.String()
 }
@@ -65,25 +71,44 @@ type receipts struct {
 }
 
 func (r *receipts) path(e External) string {
-	return filepath.Join(r.dir, filepath.FromSlash(receiptPath(e.Queue, e.Item)))
+	return filepath.Join(r.dir, filepath.FromSlash(e.path()))
 }
 
 // write files the receipts of one batch. The error of an item that somebody else
-// has witnessed under a newer token is ErrLeaseLost.
+// has witnessed under a newer token, before or in this batch, is ErrLeaseLost.
 func (r *receipts) write(statements []*Statement, proofs []translog.Proof) ([]error, error) {
 	errs := make([]error, len(proofs))
-	var files []durable.File
+	stays := map[string]int{} // by path: the statement whose receipt it becomes
 	for i, s := range statements {
 		path := r.path(s.item())
-		old, _, err := readReceipt(path)
-		if err == nil && outranks(old, s) {
-			errs[i] = fmt.Errorf("a receipt with token %d is there already, this one has %d: %w",
-				old.token(), s.token(), pipeline.ErrLeaseLost)
-			continue
+		j, twice := stays[path]
+		switch {
+		case twice && outranks(statements[j], s):
+			errs[i] = overtaken(s, statements[j])
+		case twice:
+			if outranks(s, statements[j]) {
+				errs[j] = overtaken(statements[j], s)
+			}
+			stays[path] = i
+		default:
+			if old, _, err := readReceipt(path); err == nil && outranks(old, s) {
+				errs[i] = overtaken(s, old)
+				continue
+			}
+			stays[path] = i
 		}
-		files = append(files, durable.File{Path: path, Data: proofs[i].Marshal()})
+	}
+	files := make([]durable.File, 0, len(stays))
+	for i, s := range statements {
+		if path := r.path(s.item()); errs[i] == nil && stays[path] == i {
+			files = append(files, durable.File{Path: path, Data: proofs[i].Marshal()})
+		}
 	}
 	return errs, r.writer.Write(files...)
+}
+
+func overtaken(s, by *Statement) error {
+	return fmt.Errorf("a receipt with token %d is there already, this one has %d: %w", by.token(), s.token(), pipeline.ErrLeaseLost)
 }
 
 func (s *Statement) token() int64 { return s.Predicate.BuildDefinition.InternalParameters.Token }

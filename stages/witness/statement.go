@@ -57,12 +57,15 @@ type External struct {
 	Queue    string `json:"queue,omitempty"`
 	Item     string `json:"item"`
 	Key      string `json:"key,omitempty"`
-	Parent   string `json:"parent,omitempty"`
+	// Parent emitted this item; Root is the claimed item that both descend from.
+	Parent string `json:"parent,omitempty"`
+	Root   string `json:"root,omitempty"`
 }
 
 // Internal says how the attempt went.
 type Internal struct {
 	Result      pipeline.Result  `json:"result"`
+	Reason      string           `json:"reason,omitempty"` // why it was skipped
 	Attempt     int              `json:"attempt"`
 	MaxAttempts int              `json:"maxAttempts,omitempty"`
 	Token       int64            `json:"token"`
@@ -105,6 +108,7 @@ type Metadata struct {
 // Annotations of subjects and dependencies.
 const (
 	noteSize   = "size"   // bytes
+	noteCount  = "count"  // resources in a list that the log keeps
 	noteCopies = "copies" // acknowledged copies in the object store
 	noteKept   = "kept"   // "log": the object is in the log's own object store
 	keptInLog  = "log"

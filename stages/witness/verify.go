@@ -74,8 +74,11 @@ func (v *verification) run() error {
 	switch {
 	case r.Log != "":
 		var err error
-		if dir, err = filePath(r.Log, ""); err != nil {
+		if dir, err = pipeline.FilePath(r.Log, ""); err != nil {
 			return err
+		}
+		if !isLog(dir) {
+			return pipeline.Fail("no-log", "%s is not a log", dir).WithHint("name the folder of a witness stage's log")
 		}
 		if ok, err := v.readKey(dir); !ok {
 			return err
@@ -93,7 +96,11 @@ func (v *verification) run() error {
 	}
 	if len(r.Receipts) > 0 {
 		for _, path := range r.Receipts {
-			v.yield(v.receipt(path))
+			verdict := v.receipt(path)
+			if verdict.OK && dir != "" && isInside(filepath.Join(dir, receiptsDir), path) {
+				v.checkName(&verdict, dir, path)
+			}
+			v.yield(verdict)
 		}
 		return v.ctx.Err()
 	}
@@ -105,8 +112,8 @@ func (v *verification) run() error {
 func (v *verification) readKey(dir string) (bool, error) {
 	beside, published, err := translog.ReadVerifier(filepath.Join(dir, translog.VKeyFile))
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && v.request.Key == "":
-		return false, fmt.Errorf("%s is not a log: %w", dir, err)
+	case errors.Is(err, fs.ErrNotExist):
+		v.yield(broken("log", linkKey, -1, "%s is missing: nothing says whose log this is", filepath.Join(dir, translog.VKeyFile)))
 	case err != nil:
 		v.yield(broken("log", linkKey, -1, "%v", err))
 	}
@@ -123,6 +130,16 @@ func (v *verification) readKey(dir string) (bool, error) {
 	}
 	v.key = given
 	return true, nil
+}
+
+// isLog reports whether a folder has anything of a log that can be verified.
+func isLog(dir string) bool {
+	for _, name := range []string{translog.CheckpointFile, receiptsDir, "tile"} {
+		if exists(filepath.Join(dir, name)) {
+			return true
+		}
+	}
+	return false
 }
 
 func broken(subject, link string, index int64, format string, args ...any) pipeline.Verdict {
@@ -164,7 +181,7 @@ func (v *verification) allReceipts(dir string) error {
 // checkName makes sure that the receipt is filed under its item, so that nobody
 // passes one item's receipt off as another's.
 func (v *verification) checkName(verdict *pipeline.Verdict, dir, path string) {
-	rel, err := filepath.Rel(dir, path)
+	rel, err := filepath.Rel(real(dir), real(path))
 	if err != nil {
 		return
 	}
@@ -172,6 +189,23 @@ func (v *verification) checkName(verdict *pipeline.Verdict, dir, path string) {
 	if got := filepath.ToSlash(rel); ok && got != want {
 		fail(verdict, linkProof, "the receipt of item %q is filed as %s, want %s", verdict.Item, got, want)
 	}
+}
+
+// isInside reports whether path is in dir or below it.
+func isInside(dir, path string) bool {
+	rel, err := filepath.Rel(real(dir), real(path))
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// real returns the absolute path without symbolic links, as far as it exists.
+func real(path string) string {
+	if followed, err := filepath.EvalSymlinks(path); err == nil {
+		path = followed
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return path
 }
 
 func (v *verification) missingReceipts(dir string, files []string) {

@@ -102,7 +102,7 @@ func (f *logFacts) visit(index int64, entry []byte) {
 		f.faults = append(f.faults, translog.Fault{Link: translog.LinkEntry, Index: index, Detail: fmt.Sprintf("entry %d: %v", index, err)})
 		return
 	}
-	path := receiptPath(s.item().Queue, s.item().Item)
+	path := s.item().path()
 	f.paths[index] = path
 	f.latest[path] = entryFact{index, s.item().Item}
 	f.checkKept(index, linkStatement, "statement", pipeline.DigestOf(entry))

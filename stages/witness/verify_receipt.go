@@ -56,7 +56,7 @@ func (v *verification) checkChain(verdict *pipeline.Verdict, p *translog.Proof) 
 	}
 	s, parseErr := ParseStatement(p.Extra)
 	if parseErr == nil {
-		verdict.Item = s.item().Item
+		verdict.Item, verdict.Result = s.item().Item, s.Predicate.BuildDefinition.InternalParameters.Result
 	}
 	if err := p.CheckInclusion(c, p.Extra); err != nil {
 		v.blameInclusion(verdict, p, parseErr, err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -49,11 +48,11 @@ func New(_ context.Context, cfg Config, env pipeline.Env) (*Stage, error) {
 // Start opens the log, makes the key if there is none, and finishes what an
 // earlier crash left unfinished.
 func (s *Stage) Start(ctx context.Context) error {
-	dir, err := filePath(s.cfg.Log, s.env.Dir)
+	dir, err := pipeline.FilePath(s.cfg.Log, s.env.Dir)
 	if err != nil {
 		return err
 	}
-	key, err := filePath(s.cfg.Key, s.env.Dir)
+	key, err := pipeline.FilePath(s.cfg.Key, s.env.Dir)
 	if err != nil {
 		return err
 	}
@@ -102,7 +101,8 @@ func (s *Stage) ProcessBatch(ctx context.Context, items []*pipeline.Item) []erro
 	return s.witness(ctx, items, pipeline.Outcome{Result: pipeline.Succeeded})
 }
 
-// Commit witnesses an item that failed for good.
+// Commit witnesses an end that Process has not seen: a failure, a skipped item,
+// or a parent whose children have ended.
 func (s *Stage) Commit(ctx context.Context, it *pipeline.Item, o pipeline.Outcome) error {
 	return s.witness(ctx, []*pipeline.Item{it}, o)[0]
 }
@@ -169,10 +169,8 @@ func commitError(err error) error {
 	switch {
 	case errors.As(err, &typed):
 		return err
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return pipeline.Again(cas.CodeDiskFull, "no room left for the log: %w", err).WithHint("free space there; nothing was half-written")
 	case errors.Is(err, translog.ErrForked), errors.Is(err, pipeline.ErrCorrupt):
 		return pipeline.Fail("log-damaged", "%w", err).WithHint("waybill verify names the damage")
 	}
-	return pipeline.Again("witness", "%w", err)
+	return durable.WriteError("the log cannot be written", err, pipeline.Retry, "witness")
 }

@@ -271,7 +271,7 @@ func TestReceiptAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := verify(t, pipeline.VerifyRequest{Receipts: []string{receipt}, Key: r.stage.log.VKey()})
-	want := []pipeline.Verdict{{Subject: receipt, Item: "a-2", Index: 2, OK: true,
+	want := []pipeline.Verdict{{Subject: receipt, Item: "a-2", Result: pipeline.Succeeded, Index: 2, OK: true,
 		Skipped: []string{"log: not given", "objects: no store given"},
 		Outputs: []pipeline.Output{{Name: "body", MediaType: "text/plain", Digest: pipeline.DigestOf([]byte("result of a-2")), Size: 13, Copies: 2}}}}
 	if diff := cmp.Diff(want, got); diff != "" {

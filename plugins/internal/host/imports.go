@@ -17,6 +17,9 @@ const denied = ^uint64(0) // -1: the pipeline does not grant it
 const (
 	maxMessage  = 4 << 10 // of the import fail
 	maxCounters = 64
+	// logLine is what a message costs of the log limit besides its bytes: about
+	// what time, level and kernel take on its line. Empty ones cost too.
+	logLine = 64
 )
 
 // instantiateImports adds the host module kernel/1.
@@ -68,12 +71,12 @@ func hostLog(ctx context.Context, s *session, m api.Memory, stack []uint64) erro
 	if err != nil {
 		return err
 	}
-	if len(msg) > s.logLeft {
+	if len(msg)+logLine > s.logLeft {
 		s.logLost++
 		return nil
 	}
 	s.tank.charge(logUnits)
-	s.logLeft -= len(msg)
+	s.logLeft -= len(msg) + logLine
 	level := levels[min(uint32(stack[0]), uint32(len(levels)-1))]
 	s.kernel.Log.Log(ctx, level, msg, "kernel", s.kernel.Name)
 	return nil

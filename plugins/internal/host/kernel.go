@@ -99,12 +99,23 @@ func (k *Kernel) compile(ctx context.Context, wasm []byte) error {
 	if err := instantiateMeter(ctx, k.runtime); err != nil {
 		return fmt.Errorf("kernel host: %w", err)
 	}
-	compiled, err := k.runtime.CompileModule(ctx, wasm)
+	compiled, err := compileModule(ctx, k.runtime, wasm)
 	if err != nil {
 		return &Failure{Code: CodeBad, Kernel: k.Name, Digest: k.Digest, Cause: "does not compile: " + err.Error(), Err: err}
 	}
 	k.compiled = compiled
 	return nil
+}
+
+// compileModule keeps a module that makes the compiler panic from taking the
+// process along.
+func compileModule(ctx context.Context, r wazero.Runtime, wasm []byte) (m wazero.CompiledModule, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the compiler panicked: %v", p)
+		}
+	}()
+	return r.CompileModule(ctx, wasm)
 }
 
 // Close frees everything; all instances must be closed or idle.

@@ -176,6 +176,16 @@ func TestCodeThatDoesNotValidate(t *testing.T) {
 	}
 }
 
+// TestCompilerPanicIsAnError: wazero 1.12 panics over a call of a function whose
+// type is not defined. The meter refuses such a module, this is the second line.
+func TestCompilerPanicIsAnError(t *testing.T) {
+	wasm := []byte("\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x03\x02\x00\x30" + "\x0a\x09\x02\x04\x00\x10\x01\x0b\x02\x00\x0b")
+	k := compile(t, options(w.Guest{}.Bytes()))
+	if _, err := compileModule(t.Context(), k.runtime, wasm); err == nil || !strings.Contains(err.Error(), "panicked") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestCompiledCodeIsCachedOnDisk(t *testing.T) {
 	o := options(w.Guest{}.Bytes())
 	o.CacheDir = filepath.Join(t.TempDir(), "a", "cache")

@@ -83,7 +83,7 @@ func (c *coder) locals(r *wasmbin.Reader) (groups uint32, locals uint64) {
 	at := r.Offset()
 	r.Each(c.w.caps.Locals, func() {
 		locals += uint64(r.U32())
-		r.Byte()
+		r.ValueType()
 		groups++
 	})
 	if locals > uint64(c.w.caps.Locals) {
@@ -119,6 +119,8 @@ func (c *coder) write(code []byte, from int) {
 			c.out = wasmbin.AppendU32(append(c.out, code[e.at]), c.w.moved(e.arg))
 		case editLength:
 			c.chargeLength(e.scale)
+		case editLoop:
+			c.enter(int32(e.arg))
 		}
 	}
 	c.out = append(c.out, code[from:]...)
@@ -134,16 +136,34 @@ func (c *coder) charge(p point) {
 	if p.cost == 0 {
 		return
 	}
-	c.op(wasmbin.OpGlobalGet, c.fuel)
-	c.out = append(wasmbin.AppendS64(append(c.out, wasmbin.OpI64Const), p.cost), wasmbin.OpI64Sub)
-	if p.parent < 0 {
-		c.check()
+	inLocal := c.scan.callFree(p.loop)
+	if inLocal {
+		c.op(wasmbin.OpLocalGet, c.count)
 	} else {
-		c.op(wasmbin.OpGlobalSet, c.fuel)
+		c.op(wasmbin.OpGlobalGet, c.fuel)
+	}
+	c.out = append(wasmbin.AppendS64(append(c.out, wasmbin.OpI64Const), p.cost), wasmbin.OpI64Sub)
+	switch {
+	case p.parent < 0:
+		c.check()
+		return
+	case inLocal:
+		c.op(wasmbin.OpLocalTee, c.count)
+	}
+	c.op(wasmbin.OpGlobalSet, c.fuel)
+}
+
+// enter stands in front of a loop: the count goes into the local when the
+// outermost loop without calls begins.
+func (c *coder) enter(l int32) {
+	if c.scan.callFree(l) && !c.scan.callFree(c.scan.loops[l].outer) {
+		c.op(wasmbin.OpGlobalGet, c.fuel)
+		c.op(wasmbin.OpLocalSet, c.count)
 	}
 }
 
-// check stores the count on the stack and calls the host if it is negative.
+// check stores the count on the stack, in the local and in the global, and calls
+// the host if it is negative.
 func (c *coder) check() {
 	c.op(wasmbin.OpLocalTee, c.count)
 	c.op(wasmbin.OpGlobalSet, c.fuel)
@@ -151,6 +171,7 @@ func (c *coder) check() {
 	c.out = append(c.out, wasmbin.OpI64Const, 0, wasmbin.OpI64LtS, wasmbin.OpIf, wasmbin.EmptyBlock)
 	c.op(wasmbin.OpLocalGet, c.count)
 	c.op(wasmbin.OpCall, c.w.importedFuncs)
+	c.op(wasmbin.OpLocalTee, c.count)
 	c.op(wasmbin.OpGlobalSet, c.fuel)
 	c.out = append(c.out, wasmbin.OpEnd)
 }

@@ -78,16 +78,16 @@ func FuzzRewrite(f *testing.F) {
 		if err != nil && largeNumber(wasm) {
 			return // perhaps a count without content: wazero would make room for it first
 		}
-		plain, plainErr := r.CompileModule(ctx, wasm)
+		plain, plainErr := compile(ctx, r, wasm)
 		if err != nil {
-			if plainErr == nil {
+			if plainErr == nil && !strings.Contains(err.Error(), "shortest form") {
 				t.Fatalf("compiles, but is not metered: %v", err)
 			}
 			return
 		}
-		metered, err := r.CompileModule(ctx, out.WASM)
+		metered, err := compile(ctx, r, out.WASM)
 		switch {
-		case plainErr != nil && err == nil && !strings.Contains(plainErr.Error(), "section custom"):
+		case plainErr != nil && err == nil && !strings.Contains(plainErr.Error(), "custom"):
 			t.Fatalf("compiles metered only: %v", plainErr)
 		case plainErr == nil && err != nil:
 			t.Fatalf("compiles plain only: %v", err)
@@ -98,6 +98,17 @@ func FuzzRewrite(f *testing.F) {
 			}
 		}
 	})
+}
+
+// compile turns a panic of the compiler into an error: wazero 1.12 has at least
+// one, for a call of a function whose type is not defined.
+func compile(ctx context.Context, r wazero.Runtime, wasm []byte) (m wazero.CompiledModule, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	return r.CompileModule(ctx, wasm)
 }
 
 // compare runs the metered module first: what it does within its fuel, the

@@ -239,8 +239,10 @@ func (w *rewriter) types(r *wasmbin.Reader) []byte {
 		if c := r.Byte(); c != 0x60 {
 			r.Fail("type form 0x%02x is not supported", c)
 		}
-		w.params = append(w.params, len(r.Bytes(r.U32())))
-		r.Bytes(r.U32())
+		n := 0
+		r.Each(w.caps.Functions, func() { r.ValueType(); n++ })
+		w.params = append(w.params, n)
+		r.Each(w.caps.Functions, func() { r.ValueType() })
 		return append(body, r.Since(start)...)
 	})
 	return append(body, 0x60, 1, i64, 1, i64) // of yield
@@ -258,13 +260,14 @@ func (w *rewriter) imports(r *wasmbin.Reader) []byte {
 			w.typeIndex(r, r.U32())
 			w.importedFuncs++
 		case 1:
-			r.Byte()
+			r.ValueType()
 			r.Limits()
 			w.tables++
 		case 2:
 			r.Limits()
 		case 3:
-			r.Bytes(2)
+			r.ValueType()
+			r.Byte()
 			w.importedGlobals++
 		default:
 			r.Fail("import kind %d is not known", kind)
@@ -298,7 +301,7 @@ func (w *rewriter) tableSection(r *wasmbin.Reader) []byte {
 	most := uint32(w.caps.TableEntries)
 	body := w.vector(r, 0, func(body []byte) []byte {
 		at := r.Offset()
-		kind, l := r.Byte(), r.Limits()
+		kind, l := r.ValueType(), r.Limits()
 		w.tables++
 		if l.Min > most {
 			w.problem(at, "a table of %d entries, the limit is %d", l.Min, most)
@@ -316,7 +319,7 @@ func (w *rewriter) tableSection(r *wasmbin.Reader) []byte {
 
 func (w *rewriter) globalSection(r *wasmbin.Reader) []byte {
 	body := w.vector(r, 1, func(body []byte) []byte {
-		kind, mutable := r.Byte(), r.Byte()
+		kind, mutable := r.ValueType(), r.Byte()
 		body = w.constant(r, append(body, kind, mutable))
 		if mutable == 1 {
 			w.out.Globals = append(w.out.Globals, Global{fmt.Sprintf("%sglobal/%d", Prefix, w.globals), w.globals, kind})

@@ -17,7 +17,15 @@ const mergeLimit = 64
 // only be reached through the code before it: its parent.
 type point struct {
 	parent int32 // -1: a function or loop head, which is always charged
+	loop   int32 // the innermost loop around it, -1 for none
 	cost   int64
+}
+
+// loop is a loop of the function. As long as nobody is called the count can be
+// kept in a local too, which saves each turn from waiting for memory.
+type loop struct {
+	outer int32 // -1: none
+	calls bool
 }
 
 // edit is a change of a body: at a point, of a function's index, or before an
@@ -26,7 +34,7 @@ type edit struct {
 	at, end int32 // the bytes of the body that it replaces
 	kind    editKind
 	scale   scale
-	arg     uint32 // point or function index
+	arg     uint32 // point, loop or function index
 }
 
 type editKind byte
@@ -35,6 +43,7 @@ const (
 	editPoint editKind = iota
 	editFunc
 	editLength
+	editLoop // in front of a loop
 )
 
 // frame is an open block.
@@ -49,8 +58,10 @@ type scanner struct {
 	caps    Caps
 	edits   []edit
 	points  []point
+	loops   []loop
 	frames  []frame
 	current int32 // the point that pays
+	loop    int32 // the innermost open loop
 
 	locals  uint64 // parameters included
 	globals uint32
@@ -65,9 +76,9 @@ type scanner struct {
 
 // body reads the instructions of a function, from behind its locals.
 func (s *scanner) body(r *wasmbin.Reader) {
-	s.edits, s.points, s.frames = s.edits[:0], s.points[:0], s.frames[:0]
+	s.edits, s.points, s.frames, s.loops, s.loop = s.edits[:0], s.points[:0], s.frames[:0], s.loops[:0], -1
 	s.control, s.nesting, s.lengths = 0, 0, false
-	s.open(wasmbin.OpCall, r) // the function itself
+	s.open(wasmbin.OpCall, r, 0) // the function itself
 	for !r.End() {
 		at := r.Pos()
 		in := r.Instr()
@@ -96,7 +107,7 @@ func (s *scanner) instr(r *wasmbin.Reader, at int, in wasmbin.Instr) bool {
 		if in.HasIndex && int64(in.Index) >= int64(s.types) {
 			r.Fail("type %d is not defined", in.Index)
 		}
-		s.open(in.Op, r)
+		s.open(in.Op, r, at)
 	case wasmbin.OpElse:
 		s.control++
 		s.orElse(r)
@@ -113,6 +124,9 @@ func (s *scanner) instr(r *wasmbin.Reader, at int, in wasmbin.Instr) bool {
 // plain takes an instruction that is not control flow.
 func (s *scanner) plain(r *wasmbin.Reader, at int, in wasmbin.Instr) {
 	e := edit{at: int32(at), end: int32(r.Pos()), arg: in.Index}
+	if s.loop >= 0 && (in.Op == wasmbin.OpCall || in.Op == wasmbin.OpCallIndirect) {
+		s.loops[s.loop].calls = true
+	}
 	switch in.Op {
 	case wasmbin.OpCall, wasmbin.OpRefFunc:
 		e.kind = editFunc
@@ -146,10 +160,16 @@ func (s *scanner) plain(r *wasmbin.Reader, at int, in wasmbin.Instr) {
 	}
 }
 
-// open begins a block; heads and conditional parts get a point of their own.
-func (s *scanner) open(op byte, r *wasmbin.Reader) {
+// open begins the block at that position; heads and conditional parts get a
+// point of their own.
+func (s *scanner) open(op byte, r *wasmbin.Reader, at int) {
 	s.frames = append(s.frames, frame{op: op, point: s.current})
 	s.nesting = max(s.nesting, len(s.frames)-1)
+	if op == wasmbin.OpLoop {
+		s.loops = append(s.loops, loop{outer: s.loop})
+		s.loop = int32(len(s.loops) - 1)
+		s.edits = append(s.edits, edit{at: int32(at), end: int32(at), kind: editLoop, arg: uint32(s.loop)})
+	}
 	switch op {
 	case wasmbin.OpCall, wasmbin.OpLoop:
 		s.point(r, -1)
@@ -161,7 +181,7 @@ func (s *scanner) open(op byte, r *wasmbin.Reader) {
 
 // point puts a point here, to which code pays from now on.
 func (s *scanner) point(r *wasmbin.Reader, parent int32) {
-	s.points = append(s.points, point{parent: parent})
+	s.points = append(s.points, point{parent: parent, loop: s.loop})
 	s.current = int32(len(s.points) - 1)
 	at := int32(r.Pos())
 	s.edits = append(s.edits, edit{at: at, end: at, kind: editPoint, arg: uint32(s.current)})
@@ -186,11 +206,23 @@ func (s *scanner) close(r *wasmbin.Reader) bool {
 		return false
 	case f.op == wasmbin.OpLoop:
 		s.current = f.point
+		s.closeLoop()
 	case f.targeted || f.op == wasmbin.OpIf || f.op == wasmbin.OpElse:
 		s.point(r, f.point)
 	}
 	return true
 }
+
+// closeLoop leaves the innermost loop; its calls are calls of the outer one.
+func (s *scanner) closeLoop() {
+	l := s.loops[s.loop]
+	if s.loop = l.outer; s.loop >= 0 && l.calls {
+		s.loops[s.loop].calls = true
+	}
+}
+
+// callFree tells that nothing is called inside the loop.
+func (s *scanner) callFree(loop int32) bool { return loop >= 0 && !s.loops[loop].calls }
 
 func (s *scanner) branch(r *wasmbin.Reader, in wasmbin.Instr) {
 	s.control++

@@ -89,11 +89,13 @@ func (r *Reader) Instr() Instr {
 		index()
 		r.U32()
 	case op == 0x1c: // select with types
-		r.Each(1, func() { r.Byte() })
+		r.Each(1, func() { r.ValueType() })
 	case op >= 0x28 && op <= 0x3e:
 		r.memArg()
-	case op == 0x3f, op == OpMemoryGrow, op == OpRefNull:
+	case op == 0x3f, op == OpMemoryGrow:
 		r.Byte()
+	case op == OpRefNull:
+		r.ValueType()
 	case op == OpI32Const:
 		r.skip(5)
 	case op == OpI64Const:
@@ -116,7 +118,11 @@ func (r *Reader) Instr() Instr {
 // type, else a type index.
 func (r *Reader) blockType() (index uint32, has bool) {
 	if !r.End() && r.b[r.pos]&0xc0 == 0x40 {
-		r.pos++
+		if r.b[r.pos] == EmptyBlock {
+			r.pos++
+		} else {
+			r.ValueType()
+		}
 		return 0, false
 	}
 	return r.U32(), true
@@ -140,6 +146,17 @@ func (r *Reader) memArg() {
 	r.U32() // offset
 }
 
+// vectorNumber reads the number behind OpVector in its shortest form only: wazero
+// reads one byte and then a nop, and code that two readers see differently could
+// hide from one of them.
+func (r *Reader) vectorNumber() uint32 {
+	n := uint32(r.Byte())
+	if n >= 0x80 && r.Byte() != 1 {
+		r.Fail("instruction number is not in its shortest form, or not supported")
+	}
+	return n
+}
+
 func (r *Reader) bulk(in *Instr) {
 	in.Sub = r.U32()
 	switch sub := in.Sub; {
@@ -155,7 +172,7 @@ func (r *Reader) bulk(in *Instr) {
 }
 
 func (r *Reader) vector(in *Instr) {
-	in.Sub = r.U32()
+	in.Sub = r.vectorNumber()
 	switch sub := in.Sub; {
 	case sub <= 11, sub == 92, sub == 93: // loads, splats, store
 		r.memArg()

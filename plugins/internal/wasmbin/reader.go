@@ -83,6 +83,17 @@ func (r *Reader) skip(most int) {
 	r.Fail("number too long")
 }
 
+// ValueType reads a value type of specification 2.0, which is one byte.
+func (r *Reader) ValueType() byte {
+	t := r.Byte()
+	switch t {
+	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f: // i32 i64 f32 f64 v128 funcref externref
+	default:
+		r.Fail("value type 0x%02x is not supported", t)
+	}
+	return t
+}
+
 // Bytes reads n bytes; they are not copied.
 func (r *Reader) Bytes(n uint32) []byte {
 	if r.err != nil || uint64(n) > uint64(len(r.b)-r.pos) {

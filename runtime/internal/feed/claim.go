@@ -125,6 +125,5 @@ func (q *Feed) rest(d time.Duration) {
 	}
 	if s := q.sleeper; s != nil {
 		q.wake(s) // to set its clock anew
-		q.sleeper = nil
 	}
 }

@@ -267,7 +267,6 @@ func (q *Feed) Pause(d time.Duration) {
 	q.due, q.paused, q.wakeAt = false, until, until
 	if s := q.sleeper; s != nil {
 		q.wake(s) // to set its clock anew
-		q.sleeper = nil
 	}
 }
 

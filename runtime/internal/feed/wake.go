@@ -54,8 +54,12 @@ func (q *Feed) wakeOne() {
 	}
 }
 
-// wake makes a sleeping carrier look again.
+// wake makes a sleeping carrier look again. It watches the clock no longer, or
+// it would be woken, and counted, a second time before it has run.
 func (q *Feed) wake(c *carrier) {
+	if q.sleeper == c {
+		q.sleeper = nil
+	}
 	q.unlist(c)
 	q.Quiet.Unblock(1)
 	c.wake <- struct{}{}

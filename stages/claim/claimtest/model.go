@@ -100,10 +100,17 @@ func (m *machine) condemned(e *entry) string {
 // claimable: ready, its time has come or its deadline has passed, and the oldest
 // live one of its key.
 func (m *machine) claimable(e *entry) bool {
-	late := m.condemned(e) == pipeline.CodeDeadlineExceeded
-	if e.state != pipeline.StateReady || e.wait > m.now && !late {
-		return false
-	}
+	return e.state == pipeline.StateReady && !m.waits(e) && m.hasTurn(e)
+}
+
+// waits reports whether only time keeps the item from being claimable, if it has
+// its turn.
+func (m *machine) waits(e *entry) bool {
+	return e.wait > m.now && m.condemned(e) != pipeline.CodeDeadlineExceeded
+}
+
+// hasTurn reports whether no other item of its key is leased or goes before it.
+func (m *machine) hasTurn(e *entry) bool {
 	if e.key == "" {
 		return true
 	}
@@ -291,7 +298,7 @@ func (m *machine) check(t *rapid.T) {
 		switch e.state {
 		case pipeline.StateReady:
 			want.Ready++
-			if !m.claimable(e) {
+			if m.waits(e) && m.hasTurn(e) {
 				want.Delayed++
 			}
 		case pipeline.StateLeased:

@@ -17,10 +17,11 @@
 // An item without an id is named for its place ("items.jsonl:17", or the
 // file's path), so that its name is the same in the next run.
 //
-// A line that cannot be read does not stop the others. It goes to the dead
-// letters with its text and place, is logged, and Close reports how many there
-// were. Dead letters are lines of `waybill enqueue` in a file of their own:
-// CHECKPOINT.dead.jsonl, or INPUT.dead.jsonl without a checkpoint.
+// A line that cannot be read does not stop the others. It is handed out condemned,
+// with its text as body, and so are items whose deadline passed or whose attempts
+// are used up: the engine ends them, with a receipt, as it ends all others. What is
+// acknowledged as dead is kept, as lines of `waybill enqueue` in a file of their
+// own: CHECKPOINT.dead.jsonl, or INPUT.dead.jsonl without a checkpoint.
 //
 // With a checkpoint, the source keeps a journal of claims and ends there (see
 // journal.go): a run that was killed goes on where it stopped, and an item that

@@ -30,11 +30,11 @@ func Driver() pipeline.QueueDriver {
 }
 
 func open(url string, o pipeline.QueueOptions) (*source, error) {
-	scheme, path, ok := pipeline.SplitURL(url)
-	path = strings.TrimPrefix(path, "//")
-	if !ok || scheme != Scheme || path == "" {
-		return nil, pipeline.Fail("bad-url", "%q is not a %s: URL", url, Scheme).WithHint("for example file:items.jsonl or file:pages/*.html")
+	if _, err := pipeline.FilePath(url, o.Dir); err != nil {
+		return nil, err
 	}
+	_, path, _ := pipeline.SplitURL(url)
+	path = strings.TrimPrefix(path, "//")
 	if o.Create {
 		return nil, pipeline.Fail("no-queue", "%s is an input to read, not a queue to fill", url).WithHint("sqlite:var/queue.db makes a queue")
 	}
@@ -86,8 +86,6 @@ func isGlob(path string) bool { return strings.ContainsAny(path, "*?[") }
 
 // resolve returns a path of the pipeline file as one to open.
 func resolve(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
+	full, _ := pipeline.FilePath(Scheme+":"+path, dir) // only an empty path has none
+	return full
 }

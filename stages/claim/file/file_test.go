@@ -53,7 +53,11 @@ func claim(t *testing.T, s *source, max int) []*pipeline.Item {
 
 func end(t *testing.T, s *source, it *pipeline.Item, r pipeline.Result) {
 	t.Helper()
-	if err := s.Ack(t.Context(), it, pipeline.Outcome{Result: r, Cause: errors.New("cause of " + string(r))}); err != nil {
+	cause := it.Condemned
+	if cause == nil {
+		cause = errors.New("cause of " + string(r))
+	}
+	if err := s.Ack(t.Context(), it, pipeline.Outcome{Result: r, Cause: cause}); err != nil {
 		t.Fatalf("ack %s: %v", it.ID, err)
 	}
 }
@@ -171,14 +175,20 @@ func TestBadRecords(t *testing.T) {
 	})
 	s := mustOpen(t, "file:in.jsonl", pipeline.QueueOptions{Dir: dir})
 	items := claim(t, s, 10)
-	if d := cmp.Diff([]string{"a", "b"}, ids(items)); d != "" {
-		t.Fatalf("the good lines (-want +got):\n%s", d)
+	if d := cmp.Diff([]string{"a", "in.jsonl:2", "in.jsonl:3", "in.jsonl:4", "b"}, ids(items)); d != "" {
+		t.Fatalf("all lines (-want +got):\n%s", d)
+	}
+	for _, it := range items[1:4] {
+		if pipeline.KindOf(it.Condemned) != pipeline.Permanent || it.Condemned == nil || it.Attempt != 0 || len(it.Input) == 0 {
+			t.Errorf("%s: attempt %d, input %q, condemned: %v", it.ID, it.Attempt, it.Input, it.Condemned)
+		}
+		end(t, s, it, pipeline.Dead)
 	}
 	end(t, s, items[0], pipeline.Dead)
-	end(t, s, items[1], pipeline.Succeeded)
+	end(t, s, items[4], pipeline.Succeeded)
 	wantEOF(t, s)
-	if err := s.Close(); pipeline.CodeOf(err) != "bad-lines" || !strings.Contains(err.Error(), "3 records") {
-		t.Errorf("close: %v, want 3 bad lines", err)
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 	letters := readLetters(t, filepath.Join(dir, "in.jsonl.dead.jsonl"))
 	want := []string{
@@ -197,9 +207,11 @@ func TestBadRecords(t *testing.T) {
 	}
 
 	s = mustOpen(t, "file:in.csv", pipeline.QueueOptions{Dir: dir})
-	if d := cmp.Diff([]string{"in.csv:2", "in.csv:4"}, ids(claim(t, s, 10))); d != "" {
-		t.Errorf("the good rows (-want +got):\n%s", d)
+	items = claim(t, s, 10)
+	if d := cmp.Diff([]string{"in.csv:2", "in.csv:3", "in.csv:4"}, ids(items)); d != "" || items[1].Condemned == nil {
+		t.Fatalf("the rows (-want +got):\n%s", d)
 	}
+	end(t, s, items[1], pipeline.Dead)
 	if got := readLetters(t, filepath.Join(dir, "in.csv.dead.jsonl")); len(got) != 1 || got[0].ID != "in.csv:3" {
 		t.Errorf("dead rows %+v", got)
 	}
@@ -217,7 +229,7 @@ func readLetters(t *testing.T, path string) (out []pipeline.NewItem) {
 		if err != nil {
 			t.Fatalf("a dead letter cannot be enqueued again: %v", err)
 		}
-		out = append(out, it)
+		out = append(out, it.NewItem)
 	}
 	return out
 }
@@ -268,14 +280,19 @@ func TestDelays(t *testing.T) {
 		}
 		time.Sleep(50 * time.Second)
 		late := claim(t, s, 10)
-		if d := cmp.Diff([]string{"late"}, ids(late)); d != "" {
+		if d := cmp.Diff([]string{"late", "dying"}, ids(late)); d != "" {
 			t.Fatalf("(-want +got):\n%s", d)
 		}
+		dying := late[1]
+		if pipeline.CodeOf(dying.Condemned) != pipeline.CodeDeadlineExceeded || dying.Attempt != 0 {
+			t.Errorf("attempt %d, condemned: %v; want that its deadline passed", dying.Attempt, dying.Condemned)
+		}
+		end(t, s, dying, pipeline.Dead)
 		for _, it := range []*pipeline.Item{again[0], items[1], late[0], late[0]} {
 			end(t, s, it, pipeline.Succeeded) // one of them twice
 		}
 		wantEOF(t, s)
-		if got := readLetters(t, filepath.Join(dir, "in.jsonl.dead.jsonl")); len(got) != 1 || got[0].Meta["dead.code"] != "deadline" {
+		if got := readLetters(t, filepath.Join(dir, "in.jsonl.dead.jsonl")); len(got) != 1 || got[0].Meta["dead.code"] != pipeline.CodeDeadlineExceeded {
 			t.Errorf("dead letters %+v, want dying by its deadline", got)
 		}
 	})

@@ -5,21 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/internal/durable"
 )
 
 // What a line of the journal says. Ends are flushed to disk before they are
-// acknowledged; claims and refunds survive the death of the process without.
+// acknowledged; the others survive the death of the process without.
 const (
-	didClaim  = "claim"
-	didRefund = "refund"
-	didEnd    = "end"
+	didClaim   = "claim"
+	didCondemn = "condemn" // a claim that is no attempt
+	didRefund  = "refund"
+	didRetry   = "retry" // given back, the attempt counts
+	didEnd     = "end"
 )
 
 // header is the first line: a checkpoint belongs to one input.
@@ -41,24 +40,17 @@ type journalLine struct {
 // past is what the journal knows of an item from earlier runs.
 type past struct {
 	attempts int
+	open     bool // the last claim has no answer: its process died
 	ended    bool
 }
 
-// journal is an append-only file of JSON lines. A line that lost its end in a
-// crash was never acknowledged and is cut off.
+// journal is the checkpoint: lines of what became of the items. One process at a
+// time has it.
 type journal struct {
 	path   string
+	lines  *durable.Lines
 	past   map[string]past // by item; from before it was opened
 	claims int64           // of all earlier runs, so that tokens go on growing
-
-	mu      sync.Mutex // of the writes
-	file    *os.File
-	lock    *durable.Lock
-	size    int64
-	written int64 // lines
-
-	syncing sync.Mutex
-	synced  int64 // lines that are on disk
 }
 
 func openJournal(path string, h header) (*journal, error) {
@@ -66,24 +58,21 @@ func openJournal(path string, h header) (*journal, error) {
 	if err := durable.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	l, err := durable.OpenLines(path)
 	if err != nil {
 		return nil, err
 	}
-	j := &journal{path: path, file: f, past: map[string]past{}}
+	j := &journal{path: path, lines: l, past: map[string]past{}}
 	if err := j.take(h); err != nil {
-		return nil, errors.Join(err, j.close())
+		return nil, errors.Join(err, l.Close())
 	}
 	return j, nil
 }
 
-// take keeps other processes out and reads what is there. The lock ends with
-// the process.
-func (j *journal) take(h header) (err error) {
-	if j.lock, err = durable.OpenLock(j.path); err != nil {
-		return err
-	}
-	free, err := j.lock.TryLock()
+// take keeps other processes out and reads what is there. A file that is not a
+// checkpoint stays as it is.
+func (j *journal) take(h header) error {
+	free, err := j.lines.Hold()
 	if err != nil {
 		return err
 	}
@@ -91,49 +80,55 @@ func (j *journal) take(h header) (err error) {
 		return pipeline.Fail("checkpoint-busy", "%s: another process works with this checkpoint", j.path).
 			WithHint("several processes can share a queue: waybill enqueue --to sqlite:...")
 	}
-	if err := j.load(h); err != nil {
-		return err
-	}
-	return durable.SyncDirs(filepath.Dir(j.path))
-}
-
-// load reads all whole lines and cuts off the rest.
-func (j *journal) load(h header) error {
-	data, err := io.ReadAll(j.file)
+	head, err := json.Marshal(h)
 	if err != nil {
 		return err
 	}
-	whole := data[:bytes.LastIndexByte(data, '\n')+1]
-	j.size = int64(len(whole))
-	if err := j.file.Truncate(j.size); err != nil {
+	first, err := j.lines.First()
+	if err != nil {
 		return err
 	}
-	if j.size == 0 {
-		return j.append(h)
-	}
-	for n := 1; len(whole) > 0; n++ {
-		line, rest, _ := bytes.Cut(whole, []byte("\n"))
-		whole = rest
-		if n == 1 {
-			err = j.checkHeader(line, h)
-		} else {
-			err = j.replay(line)
-		}
-		if err != nil {
-			return pipeline.Fail("bad-checkpoint", "%s:%d: %w", j.path, n, err).
-				WithHint("name another checkpoint, or delete this one to start anew")
+	if !bytes.HasPrefix(head, first) { // else it is empty, or we died over its first line
+		if err := checkHeader(first, h); err != nil {
+			return j.bad(1, err)
 		}
 	}
-	return nil
+	text, err := j.lines.Load()
+	if err != nil {
+		return err
+	}
+	if len(text) == 0 {
+		return j.write(h, true)
+	}
+	return j.replayAll(text)
 }
 
-func (j *journal) checkHeader(line []byte, want header) error {
+func (j *journal) bad(line int, err error) error {
+	return pipeline.Fail("bad-checkpoint", "%s:%d: %w", j.path, line, err).
+		WithHint("name another checkpoint, or delete this one to start anew")
+}
+
+func checkHeader(line []byte, want header) error {
 	var got header
 	if err := json.Unmarshal(line, &got); err != nil || got.Waybill != journalVersion {
 		return fmt.Errorf("not a checkpoint of waybill (%s)", journalVersion)
 	}
 	if got != want {
 		return fmt.Errorf("the checkpoint is of the input %s (%s), not of %s (%s)", got.Input, got.Format, want.Input, want.Format)
+	}
+	return nil
+}
+
+// replayAll reads the lines behind the header.
+func (j *journal) replayAll(text []byte) error {
+	n := 0
+	for line := range bytes.Lines(text) {
+		if n++; n == 1 {
+			continue
+		}
+		if err := j.replay(line); err != nil {
+			return j.bad(n, err)
+		}
 	}
 	return nil
 }
@@ -147,9 +142,15 @@ func (j *journal) replay(line []byte) error {
 	switch l.Did {
 	case didClaim:
 		p.attempts++
+		p.open = true
+		j.claims++
+	case didCondemn:
 		j.claims++
 	case didRefund:
 		p.attempts--
+		p.open = false
+	case didRetry:
+		p.open = false
 	case didEnd:
 		p.ended = true
 	default:
@@ -161,41 +162,17 @@ func (j *journal) replay(line []byte) error {
 
 // write appends a line; a durable one is on disk when it returns. Callers that
 // wait for the disk at the same time share one flush.
-func (j *journal) write(l journalLine, durable bool) error {
-	j.mu.Lock()
-	err := j.append(l)
-	n := j.written
-	j.mu.Unlock()
-	if err != nil || !durable {
-		return err
-	}
-	j.syncing.Lock()
-	defer j.syncing.Unlock()
-	if j.synced >= n {
-		return nil
-	}
-	j.mu.Lock()
-	n = j.written
-	j.mu.Unlock()
-	if err := j.file.Sync(); err != nil {
-		return sideError(j.path, err)
-	}
-	j.synced = n
-	return nil
-}
-
-// append writes one whole line or, if the disk refuses, nothing.
-func (j *journal) append(v any) error {
+func (j *journal) write(v any, durable bool) error {
 	line, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	line = append(line, '\n')
-	if _, err := j.file.WriteAt(line, j.size); err != nil {
-		return sideError(j.path, errors.Join(err, j.file.Truncate(j.size)))
+	if err = j.lines.Add(append(line, '\n')); err == nil && durable {
+		err = j.lines.Flush()
 	}
-	j.size += int64(len(line))
-	j.written++
+	if err != nil {
+		return sideError(j.path, err)
+	}
 	return nil
 }
 
@@ -203,15 +180,14 @@ func (j *journal) close() error {
 	if j == nil {
 		return nil
 	}
-	err := errors.Join(j.file.Sync(), j.file.Close())
-	if j.lock != nil {
-		err = errors.Join(err, j.lock.Close())
-	}
-	return err
+	return errors.Join(j.lines.Flush(), j.lines.Close())
 }
 
 // sideError is for files that the source keeps: the item is not to blame.
 func sideError(path string, err error) error {
-	return &pipeline.Error{Kind: pipeline.Unavailable, Code: "checkpoint-failed", Err: fmt.Errorf("%s: %w", path, err),
-		Hint: "the disk must have room and allow writing"}
+	e := durable.WriteError(path, err, pipeline.Unavailable, "checkpoint-failed")
+	if e.Hint == "" {
+		e.Hint = "the file must be there and writable"
+	}
+	return e
 }

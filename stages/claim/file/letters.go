@@ -2,8 +2,8 @@ package file
 
 import (
 	"encoding/json"
+	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,15 +12,18 @@ import (
 	"unicode/utf8"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/internal/durable"
 )
 
 // letters is the dead-letter file, made when the first item dies. Its lines
-// are those of `waybill enqueue`; meta tells why they are there.
+// are those of `waybill enqueue`; meta tells why they are there. Runs over the
+// same input may share it.
 type letters struct {
 	path string
-	mu   sync.Mutex
-	file *os.File
-	size int64
+	log  *slog.Logger
+
+	mu    sync.Mutex // of lines
+	lines *durable.Lines
 }
 
 // deadPath stands beside the checkpoint or else beside the input; for a glob
@@ -45,28 +48,27 @@ func (l *letters) write(e *entry, cause error) error {
 	if err != nil {
 		return err
 	}
-	line = append(line, '\n')
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.file == nil {
-		if l.file, err = os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE, 0o644); err != nil {
-			return sideError(l.path, err)
-		}
-		info, err := l.file.Stat()
-		if err != nil {
-			return sideError(l.path, err)
-		}
-		l.size = info.Size()
-	}
-	if _, err = l.file.WriteAt(line, l.size); err == nil {
-		err = l.file.Sync()
+	lines, err := l.open()
+	if err == nil {
+		err = lines.Append(append(line, '\n'))
 	}
 	if err != nil {
-		_ = l.file.Truncate(l.size) // nothing half-written
 		return sideError(l.path, err)
 	}
-	l.size += int64(len(line))
 	return nil
+}
+
+func (l *letters) open() (*durable.Lines, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lines != nil {
+		return l.lines, nil
+	}
+	var err error
+	if l.lines, err = durable.OpenLines(l.path); err == nil {
+		l.log.Warn("items that are dead are kept, ready to be enqueued again", "file", l.path)
+	}
+	return l.lines, err
 }
 
 // letterOf makes the item to be enqueued again. Of a record that was no item
@@ -92,8 +94,8 @@ func letterOf(e *entry, cause error) pipeline.NewItem {
 }
 
 func (l *letters) close() error {
-	if l == nil || l.file == nil {
+	if l == nil || l.lines == nil {
 		return nil
 	}
-	return l.file.Close()
+	return l.lines.Close()
 }

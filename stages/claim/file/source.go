@@ -36,23 +36,11 @@ type source struct {
 	token     int64
 	ids, idem map[string]struct{} // given ones, so far
 	recent    []ack               // a ring
-	bad       int                 // records that were not items
 	broken    error               // the input cannot be read on
 	closed    bool
 }
 
 var _ pipeline.Source = (*source)(nil)
-
-// entry is an item of the window.
-type entry struct {
-	record
-	id        string
-	state     pipeline.ItemState
-	attempts  int
-	token     int64
-	notBefore time.Time
-	read      time.Time
-}
 
 type ack struct {
 	id     string
@@ -67,7 +55,7 @@ func newSource(in input, o pipeline.QueueOptions, r records) *source {
 
 // openSideFiles opens the checkpoint, and names the dead letters.
 func (s *source) openSideFiles() error {
-	s.dead = &letters{path: deadPath(s.in, s.opt.Checkpoint)}
+	s.dead = &letters{path: deadPath(s.in, s.opt.Checkpoint), log: s.opt.Log}
 	if s.opt.Checkpoint == "" {
 		return nil
 	}
@@ -110,14 +98,14 @@ func (s *source) claim(max int, now time.Time) (out []*pipeline.Item, err error)
 		if e.state != pipeline.StateReady {
 			return nil
 		}
-		if cause := s.unfit(e, now); cause != nil {
-			return s.bury(e, cause)
+		if e.condemned == nil {
+			e.condemned = e.late(now)
 		}
-		if blocked || e.notBefore.After(now) {
+		if blocked || e.condemned == nil && e.notBefore.After(now) {
 			return nil
 		}
 		it, err := s.lease(e)
-		if it != nil {
+		if err == nil {
 			out = append(out, it)
 		}
 		return err
@@ -179,51 +167,44 @@ func (s *source) read(now time.Time) (*entry, error) {
 			return nil, nil
 		}
 		e.attempts = past.attempts
+		e.condemned = s.usedUp(e, past.open)
 	}
 	if e.bad != nil {
-		s.bad++
+		e.condemned = unreadable(e.where, e.bad)
 	}
 	return e, nil
 }
 
-// unfit says why an entry may not run any more, or nil.
-func (s *source) unfit(e *entry, now time.Time) error {
+// usedUp says that processes died in all attempts of an item, or nothing. One
+// that was given back is the business of who gave it back.
+func (s *source) usedUp(e *entry, died bool) error {
 	limit := e.item.MaxAttempts
 	if limit == 0 {
 		limit = s.opt.MaxAttempts
 	}
-	switch d := e.item.Deadline; {
-	case e.bad != nil:
-		return fmt.Errorf("%s: %w", e.where, e.bad)
-	case !d.IsZero() && !d.After(now):
-		return pipeline.Fail("deadline", "the deadline passed before an attempt succeeded")
-	case e.token == 0 && limit > 0 && e.attempts >= limit:
-		// The journal knows of claims by processes that died.
-		return pipeline.Fail("lease-expired", "the process died in each of %d attempts", e.attempts)
+	if died && limit > 0 && e.attempts >= limit {
+		return pipeline.AttemptsExhausted(e.attempts)
 	}
 	return nil
 }
 
-// lease hands out an entry; nil without an error if its file cannot be read.
+// lease hands out an entry; a condemned one as it is, and without an attempt.
 func (s *source) lease(e *entry) (*pipeline.Item, error) {
-	body := pipeline.Body{}
-	if len(e.item.Body) > 0 {
-		body = pipeline.RawBody(e.item.Body, pipeline.MediaJSON)
-	} else if e.record.body != nil {
-		var err error
-		if body, err = e.record.body(); err != nil {
-			s.bad++
-			e.bad = err
-			return nil, s.bury(e, fmt.Errorf("%s: %w", e.where, err))
-		}
+	body, err := e.content()
+	if err != nil && e.condemned == nil {
+		e.condemned = unreadable(e.where, err)
 	}
-	if err := s.note(journalLine{Did: didClaim, ID: e.id}, false); err != nil {
+	did, counts := didClaim, 1
+	if e.condemned != nil {
+		did, counts = didCondemn, 0
+	}
+	if err := s.note(journalLine{Did: did, ID: e.id}, false); err != nil {
 		return nil, err
 	}
 	s.token++
-	e.state, e.token, e.attempts = pipeline.StateLeased, s.token, e.attempts+1
+	e.state, e.token, e.attempts = pipeline.StateLeased, s.token, e.attempts+counts
 	it := &pipeline.Item{ID: e.id, Key: e.item.Key, Queue: s.queue(), Priority: e.item.Priority, Attempt: e.attempts, MaxAttempts: e.item.MaxAttempts,
-		Token: e.token, Enqueued: e.read, Deadline: e.item.Deadline, Trace: e.item.Trace, Body: body}
+		Token: e.token, Enqueued: e.read, Deadline: e.item.Deadline, Trace: e.item.Trace, Body: body, Condemned: e.condemned}
 	it.Input, _ = body.Bytes() // raw bytes: nothing to fail
 	for name, value := range e.item.Meta {
 		it.SetMeta(name, value)
@@ -281,11 +262,15 @@ func (s *source) Nack(_ context.Context, it *pipeline.Item, r pipeline.Release) 
 	if e == nil {
 		return s.lost(it)
 	}
-	if r.Refund {
-		if err := s.note(journalLine{Did: didRefund, ID: e.id}, false); err != nil {
+	if it.Condemned == nil { // else there was no attempt
+		did, refund := didRetry, 0
+		if r.Refund {
+			did, refund = didRefund, 1
+		}
+		if err := s.note(journalLine{Did: did, ID: e.id}, false); err != nil {
 			return err
 		}
-		e.attempts--
+		e.attempts -= refund
 	}
 	e.state, e.notBefore = pipeline.StateReady, time.Time{}
 	if r.After > 0 {
@@ -319,14 +304,14 @@ func (s *source) Pending(context.Context) (n int64, next time.Time, err error) {
 		n++
 	}
 	for _, e := range s.window {
-		if e.state == pipeline.StateReady && !e.notBefore.IsZero() && (next.IsZero() || e.notBefore.Before(next)) {
-			next = e.notBefore
+		if at := e.due(); e.state == pipeline.StateReady && !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
 		}
 	}
 	return n, next, nil
 }
 
-// Close closes the files. Its error counts the records that were not items.
+// Close closes the files.
 func (s *source) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -335,12 +320,7 @@ func (s *source) Close() error {
 	}
 	s.closed = true
 	s.records.stop()
-	err := errors.Join(s.records.close(), s.dead.close(), s.journal.close())
-	if s.bad > 0 {
-		err = errors.Join(err, pipeline.Fail("bad-lines", "%s: %d records could not be read", s.in.url, s.bad).
-			WithHint("they are in %s with the reasons", s.dead.path))
-	}
-	return err
+	return errors.Join(s.records.close(), s.dead.close(), s.journal.close())
 }
 
 // leased returns the entry that this claim holds, or nil.
@@ -360,16 +340,6 @@ func (s *source) lost(it *pipeline.Item) error {
 // remove forgets an entry that has ended.
 func (s *source) remove(e *entry) {
 	s.window = slices.DeleteFunc(s.window, func(o *entry) bool { return o == e })
-}
-
-// bury ends an entry without a worker. The caller holds the lock.
-func (s *source) bury(e *entry, cause error) error {
-	s.opt.Log.Error("item is dead", "item", e.id, "at", e.where, "error", cause, "kept", s.dead.path)
-	if err := s.dead.write(e, cause); err != nil {
-		return err
-	}
-	s.remove(e)
-	return s.note(journalLine{Did: didEnd, ID: e.id, Result: pipeline.Dead}, true)
 }
 
 // note writes to the journal, if there is one.

@@ -97,10 +97,12 @@ func (q *Queue) claim(t *tx, max int) ([]*pipeline.Item, error) {
 }
 
 const (
-	// The constants state=0 and hold=0 let SQLite use the partial index.
-	firstClaimable = `SELECT seq FROM items WHERE queue=? AND state=0 AND hold=0 ORDER BY priority DESC, seq LIMIT ?`
+	// SQLite takes a partial index only where the statement repeats the index's
+	// condition word by word, and silently reads the whole queue otherwise.
+	// INDEXED BY makes that an error.
+	firstClaimable = `SELECT seq FROM items INDEXED BY items_claimable WHERE queue=? AND state=0 AND hold=0 ORDER BY priority DESC, seq LIMIT ?`
 	// One seek per priority.
-	oldestClaimable = `SELECT min(first) FROM (SELECT (SELECT i.seq FROM items i
+	oldestClaimable = `SELECT min(first) FROM (SELECT (SELECT i.seq FROM items i INDEXED BY items_claimable
 			WHERE i.queue=? AND i.state=0 AND i.hold=0 AND i.priority=p.value ORDER BY i.seq LIMIT 1) AS first
 		FROM json_each('[0,1,2,3,4,5,6,7,8,9]') p)`
 )
@@ -176,8 +178,8 @@ func (q *Queue) scanClaimed(t *tx, r *sql.Rows) (claimed, error) {
 }
 
 const (
-	sweepDelayed = `UPDATE items SET hold=0 WHERE queue=? AND state=0 AND hold=1 AND not_before<=?`
-	sweepLate    = `UPDATE items SET hold=0 WHERE queue=? AND state=0 AND hold=1 AND deadline>0 AND deadline<=?`
+	sweepDelayed = `UPDATE items INDEXED BY items_held SET hold=0 WHERE queue=? AND state=0 AND hold>0 AND hold=1 AND not_before<=?`
+	sweepLate    = `UPDATE items INDEXED BY items_deadline SET hold=0 WHERE queue=? AND state=0 AND hold=1 AND deadline>0 AND deadline<=?`
 )
 
 // sweep makes delayed items claimable whose time has come, or whose deadline has

@@ -109,8 +109,10 @@ func (q *Queue) nameOf(t *tx, id string, here map[string]bool) (string, error) {
 	err := t.query(func(r *sql.Rows) error { taken = true; return nil },
 		`SELECT 1 FROM items WHERE queue=? AND id=?`, q.id, id)
 	if err == nil && taken {
-		err = pipeline.Fail("duplicate-id", "queue %q has an item %q already", q.name, id).
+		refusal := pipeline.Fail("duplicate-id", "queue %q has an item %q already", q.name, id).
 			WithHint("give an idempotencyKey if a second enqueue should be harmless")
+		refusal.Item = id
+		err = refusal
 	}
 	return id, err
 }
@@ -142,11 +144,16 @@ func (s keySet) add(key string) {
 	}
 }
 
+// Every statement over a key repeats the condition of the partial index
+// items_key: SQLite does not conclude state<2 from state=0, and without the
+// index each change of a key would read the whole queue. INDEXED BY makes a plan
+// without it an error.
 const (
-	clearKey  = `UPDATE items SET hold=2 WHERE queue=? AND key=? AND state=0 AND hold IN (0,1)`
-	headOfKey = `UPDATE items SET hold=(not_before>? AND NOT ` + late + `) WHERE seq=(
-			SELECT min(seq) FROM items WHERE queue=? AND key=? AND state=0 AND hold=2)
-		AND NOT EXISTS (SELECT 1 FROM items WHERE queue=? AND key=? AND state=1)`
+	ofKey     = ` INDEXED BY items_key WHERE queue=? AND key=? AND state<2`
+	clearKey  = `UPDATE items SET hold=2 WHERE seq IN (SELECT seq FROM items` + ofKey + ` AND state=0 AND hold IN (0,1))`
+	headOfKey = `UPDATE items SET hold=(not_before>?) WHERE seq=(
+			SELECT min(seq) FROM items` + ofKey + ` AND state=0 AND hold=2)
+		AND NOT EXISTS (SELECT 1 FROM items` + ofKey + ` AND state=1)`
 )
 
 // settle decides anew which item of each key is claimable: the oldest that is
@@ -157,7 +164,7 @@ func (q *Queue) settle(t *tx, keys keySet) error {
 		if _, err := t.exec(clearKey, q.id, key); err != nil {
 			return err
 		}
-		if _, err := t.exec(headOfKey, t.now, t.now, q.id, key, q.id, key); err != nil {
+		if _, err := t.exec(headOfKey, t.now, q.id, key, q.id, key); err != nil {
 			return err
 		}
 	}

@@ -21,7 +21,7 @@ func (q *Queue) Stats(ctx context.Context) (pipeline.QueueStats, error) {
 	const delayed = len(counts) - 1
 	now := q.now().UnixMilli()
 	rows, err := q.reads.QueryContext(ctx, `SELECT state, count(*) FROM items WHERE queue=? GROUP BY state
-		UNION ALL SELECT ?, count(*) FROM items WHERE queue=? AND state=0 AND hold>0 AND (hold=2 OR not_before>? AND NOT `+late+`)`,
+		UNION ALL SELECT ?, count(*) FROM items WHERE queue=? AND state=0 AND hold>0 AND hold=1 AND not_before>? AND NOT `+late,
 		q.id, delayed, q.id, now, now)
 	if err == nil {
 		err = eachRow(rows, func(r *sql.Rows) error {
@@ -45,8 +45,8 @@ func (q *Queue) Stats(ctx context.Context) (pipeline.QueueStats, error) {
 func (q *Queue) Pending(ctx context.Context) (n int64, next time.Time, err error) {
 	var ready, late sql.NullInt64
 	err = q.reads.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM items WHERE queue=? AND state IN (0,1)),
-		(SELECT min(not_before) FROM items WHERE queue=? AND state=0 AND hold=1),
-		(SELECT min(deadline) FROM items WHERE queue=? AND state=0 AND hold=1 AND deadline>0)`, q.id, q.id, q.id).Scan(&n, &ready, &late)
+		(SELECT min(not_before) FROM items INDEXED BY items_held WHERE queue=? AND state=0 AND hold>0 AND hold=1),
+		(SELECT min(deadline) FROM items INDEXED BY items_deadline WHERE queue=? AND state=0 AND hold=1 AND deadline>0)`, q.id, q.id, q.id).Scan(&n, &ready, &late)
 	if late.Valid && late.Int64 < ready.Int64 {
 		ready = late
 	}
@@ -71,17 +71,22 @@ func (q *Queue) Queues(ctx context.Context) ([]string, error) {
 const entryColumns = `i.seq, i.id, i.state, coalesce(i.key,''), i.priority, i.attempts, i.token, i.owner, i.enqueued, i.not_before,
 	i.deadline, i.lease_until, i.ended, i.result, i.digest, i.traceparent, i.tracestate, p.meta`
 
+// lastError is why an item is dead; empty for others.
+const lastError = `CASE i.state WHEN 3 THEN coalesce((SELECT error FROM events WHERE seq=i.seq ORDER BY n DESC LIMIT 1),'') ELSE '' END`
+
 // List returns entries without bodies and history, oldest first.
 func (q *Queue) List(ctx context.Context, f pipeline.Filter) ([]pipeline.Entry, error) {
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
 	where, args := q.where(f, "")
-	rows, err := q.reads.QueryContext(ctx, `SELECT `+entryColumns+` FROM items i JOIN payloads p USING(seq)`+where, args...)
+	rows, err := q.reads.QueryContext(ctx, `SELECT `+entryColumns+`, `+lastError+` FROM items i JOIN payloads p USING(seq)`+where, args...)
 	out := []pipeline.Entry{}
 	if err == nil {
 		err = eachRow(rows, func(r *sql.Rows) error {
-			_, e, err := q.scanEntry(r)
+			var last string
+			_, e, err := q.scanEntry(r, &last)
+			e.Error = last
 			out = append(out, e)
 			return err
 		})

@@ -59,7 +59,7 @@ type expired struct {
 	owner string
 }
 
-const findExpired = `SELECT seq, coalesce(key,''), attempts, owner FROM items
+const findExpired = `SELECT seq, coalesce(key,''), attempts, owner FROM items INDEXED BY items_leased
 	WHERE queue=? AND state=1 AND lease_until<=? ORDER BY lease_until LIMIT ?`
 
 func (q *Queue) reap(t *tx) (int, error) {

@@ -201,7 +201,7 @@ func TestOpenRefuses(t *testing.T) {
 		{[]string{"file:file"}, 1, true, "cannot write to the object store file:file"},
 		{[]string{"s3:x"}, 1, true, "not the URL of an object store"},
 		{[]string{"var/objects"}, 1, true, "not the URL of an object store"},
-		{[]string{"file:"}, 1, true, "names no folder"},
+		{[]string{"file:"}, 1, true, "is not a file: URL"},
 		{[]string{"file:a?mode=1"}, 0, true, "unknown option"},
 		{[]string{"file:a", "file:b"}, 3, true, "3 copies need as many distinct places"},
 		{[]string{"file:a", "file:a"}, 2, true, "listed twice"},

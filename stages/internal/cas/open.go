@@ -150,6 +150,22 @@ func placeName(base, sub string) string {
 	return "file:" + filepath.Join(strings.TrimPrefix(path, "//"), sub)
 }
 
+// Folders returns the folders in which a file URL keeps so many copies; nil if
+// it is another.
+func Folders(at string, copies int) []string {
+	base, _, err := parseFileURL(at)
+	scheme, path, _ := pipeline.SplitURL(base)
+	if err != nil || scheme != "file" {
+		return nil
+	}
+	root := filepath.Clean(strings.TrimPrefix(path, "//"))
+	folders := []string{root}
+	for n := 2; n <= copies; n++ {
+		folders = append(folders, filepath.Join(root, replicaDir(n)))
+	}
+	return folders
+}
+
 func replicaDir(n int) string { return filepath.Join("replicas", strconv.Itoa(n)) }
 
 // countReplicas finds how many copies a store was made with.

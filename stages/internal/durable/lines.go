@@ -62,13 +62,14 @@ func (l *Lines) Hold() (bool, error) {
 	return l.held, err
 }
 
-// First returns the first line without its end, and nothing of an empty file.
+// First returns the first line with its end, if it has one; of an empty file
+// nothing. It changes nothing, so that a caller can see whose file this is.
 func (l *Lines) First() ([]byte, error) {
 	line, err := bufio.NewReader(io.NewSectionReader(l.f, 0, 1<<62)).ReadBytes('\n')
-	if err != nil && err != io.EOF {
-		return nil, err
+	if err == io.EOF {
+		err = nil
 	}
-	return bytes.TrimSuffix(line, []byte("\n")), nil
+	return line, err
 }
 
 // Load returns the content, its end mended.

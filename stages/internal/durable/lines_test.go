@@ -86,7 +86,7 @@ func TestHold(t *testing.T) {
 	if err := a.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if first, err := a.First(); err != nil || string(first) != "1" {
+	if first, err := a.First(); err != nil || string(first) != "1\n" {
 		t.Errorf("the first line is %q, %v", first, err)
 	}
 	wantFile(t, path, "1\n1\n")

@@ -119,7 +119,7 @@ func ReadVerifier(keyOrFile string) (note.Verifier, string, error) {
 	}
 	text, err := os.ReadFile(keyOrFile)
 	if err != nil {
-		return nil, "", fmt.Errorf("no verifier key: %w", err)
+		return nil, "", fmt.Errorf("%q is neither a verifier key nor a file: %w", keyOrFile, err)
 	}
 	vkey, ok := strings.CutSuffix(string(text), "\n")
 	if !ok {

@@ -49,12 +49,13 @@ type View struct {
 }
 
 // ReadView reads the whole log in dir. visit, which may be nil, gets every entry
-// that could be read. The error is for what is no log at all; damage is a Fault.
+// that could be read. Damage is a Fault, a missing checkpoint too; the error is ctx's.
 func ReadView(ctx context.Context, dir string, v note.Verifier, visit func(index int64, entry []byte)) (*View, error) {
 	w := &View{dir: dir}
 	raw, err := os.ReadFile(filepath.Join(dir, CheckpointFile))
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a log: %w", dir, err)
+		w.fault(LinkCheckpoint, -1, "%v", err)
+		return w, nil
 	}
 	if w.Checkpoint, err = OpenCheckpoint(raw, v); err != nil {
 		w.fault(checkpointLink(err), -1, "%v", err)
