@@ -43,7 +43,7 @@ type Limits struct {
 	Timeout pipeline.Duration `yaml:"timeout,optional"`
 	// Size of one answer.
 	Output pipeline.Bytes `yaml:"output,optional"`
-	// Size of the log messages of one call.
+	// Size of the log messages of one call; each counts 64 bytes besides its text.
 	Log pipeline.Bytes `yaml:"log,optional"`
 	// Metered work of one call; a unit is about one instruction. Unlike the
 	// wall time it is the same on every machine. 0: only the timeout and the

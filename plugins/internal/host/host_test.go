@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -245,22 +246,29 @@ func TestInit(t *testing.T) {
 	failure(t, pool(t, options(start.Bytes())).Warm(t.Context()), CodeTrap)
 }
 
+// A message costs its bytes and 64 for its line, so that empty ones are bounded too.
 func TestLogIsBounded(t *testing.T) {
-	var out bytes.Buffer
-	o := options(w.Guest{
-		Import: func(m *w.Module) { m.Import("kernel/1", "log", []byte{w.I32, w.I32, w.I32}, nil) },
-		Run:    append(manyTimes(50, w.Const(1), w.Const(4096), w.Const(100), w.Call(0)), w.Packed(w.AnswerAt, 16)),
-		Then:   func(m *w.Module) { m.Data(4096, bytes.Repeat([]byte("m"), 100)) },
-	}.Bytes())
-	o.Log = slog.New(slog.NewTextHandler(&out, nil))
-	if _, err := pool(t, o).Run(t.Context(), batch("x")); err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Count(out.String(), "msg=mmm"); got != 10 {
-		t.Errorf("%d messages of 100 bytes within 1 KiB, want 10", got)
-	}
-	if !strings.Contains(out.String(), "lost=40") {
-		t.Errorf("the loss is not told: %s", out.String())
+	for _, tt := range []struct {
+		size    int32
+		message string
+		want    int
+	}{{100, "msg=mmm", 6}, {0, `msg=""`, 16}} {
+		var out bytes.Buffer
+		o := options(w.Guest{
+			Import: func(m *w.Module) { m.Import("kernel/1", "log", []byte{w.I32, w.I32, w.I32}, nil) },
+			Run:    append(manyTimes(50, w.Const(1), w.Const(4096), w.Const(tt.size), w.Call(0)), w.Packed(w.AnswerAt, 16)),
+			Then:   func(m *w.Module) { m.Data(4096, bytes.Repeat([]byte("m"), 100)) },
+		}.Bytes())
+		o.Log = slog.New(slog.NewTextHandler(&out, nil))
+		if _, err := pool(t, o).Run(t.Context(), batch("x")); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(out.String(), tt.message); got != tt.want {
+			t.Errorf("%d messages of %d bytes within 1 KiB, want %d", got, tt.size, tt.want)
+		}
+		if !strings.Contains(out.String(), fmt.Sprintf("lost=%d", 50-tt.want)) {
+			t.Errorf("the loss is not told: %s", out.String())
+		}
 	}
 }
 

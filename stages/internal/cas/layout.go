@@ -123,7 +123,7 @@ func (l *Layout) Put(ctx context.Context, blobs []pipeline.Blob) (int, error) {
 		}
 	}
 	if err := l.writer.Write(files...); err != nil {
-		return 0, putError(l.name, err)
+		return 0, durable.WriteError("cannot write to "+l.name, err, pipeline.Retry, "store")
 	}
 	if len(files) < len(batch) {
 		// Another process may have renamed the others a moment ago.
