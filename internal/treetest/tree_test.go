@@ -73,7 +73,7 @@ var allowed = []struct {
 	{"stages", []string{"pipeline", "spec", "stages"}, []string{
 		"modernc.org/sqlite", "golang.org/x/mod/sumdb", "golang.org/x/sys", "golang.org/x/text", "golang.org/x/sync", "github.com/gowebpki/jcs"}},
 	{"stages/execute", []string{"pipeline", "spec", "cdp"}, nil},
-	{"runtime", []string{"pipeline"}, []string{"go.opentelemetry.io/", "github.com/cenkalti/backoff/", "github.com/prometheus/client_golang"}},
+	{"runtime", []string{"pipeline"}, []string{"go.opentelemetry.io/", "github.com/prometheus/client_golang"}},
 	{"runtime/cli", []string{"pipeline", "runtime", "spec"}, []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term"}},
 }
 
