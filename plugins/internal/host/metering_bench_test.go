@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -147,7 +148,11 @@ func kernels(b *testing.B) map[string]struct {
 		input        string
 	}
 	guest := func(g w.Guest) kernel { return kernel{g.Bytes(), []byte("{}"), "x"} }
-	page, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "doc", "go_spec.html"))
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "doc", "go_spec.html"))
 	if err != nil {
 		b.Fatal(err)
 	}
