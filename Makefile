@@ -36,7 +36,7 @@ generate: ## rewrite schema, reference and golden files
 	$(GO) generate ./...
 
 build: kernels ## bin/waybill
-	$(GO) build -trimpath -o $(BIN) ./cmd/waybill
+	$(GO) build -o $(BIN) ./cmd/waybill
 
 kernels: $(KERNELS)
 

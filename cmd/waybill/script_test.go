@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +14,28 @@ import (
 
 // TestMain makes this test binary serve as waybill too, so that the tests run
 // the very code that they were built with, race detector included.
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"waybill": main})
+// TestMain builds the program that all tests of this package run, as users get
+// it: without the race detector, under which each of the hundreds of processes
+// would take half a second to start. The race detector is on in the packages'
+// own tests.
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "waybill-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }
 
 // TestScript runs the stories in testdata/script. Each has a folder of its own,
@@ -28,8 +49,19 @@ func TestScript(t *testing.T) {
 			e.Setenv("WAYBILL_RUNTIME_DIR", filepath.Join(e.WorkDir, ".runtime"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"flip": flip, "exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waybill": waybill, "flip": flip, "exits": exits},
 	})
+}
+
+// waybill runs the program; "! waybill" wants it to fail.
+func waybill(ts *testscript.TestScript, neg bool, args []string) {
+	err := ts.Exec("waybill", args...)
+	switch {
+	case neg && err == nil:
+		ts.Fatalf("waybill %v: exit 0, want a failure", args)
+	case !neg:
+		ts.Check(err)
+	}
 }
 
 // flip changes one bit in the middle of the first file that fits the pattern.

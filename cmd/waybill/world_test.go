@@ -90,7 +90,7 @@ func (w workspace) write(name, text string) {
 	}
 }
 
-// command is this test binary as waybill, see TestMain.
+// command runs the program that TestMain built.
 func (w workspace) command(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	w.t.Helper()
 	path, err := exec.LookPath("waybill")
