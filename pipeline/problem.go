@@ -75,3 +75,7 @@ type Validation struct {
 func (v *Validation) Problem(path, code, hint, format string, args ...any) {
 	v.node.Lookup(path).Problem(code, hint, format, args...)
 }
+
+// Nearest returns the candidate that s was probably meant to be, or "" if none
+// is near: at most one edit per three characters, and always one.
+func Nearest(s string, candidates []string) string { return node.Nearest(s, candidates) }
