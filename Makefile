@@ -9,7 +9,7 @@ MODULES := plugins/sdk/go examples/capture/kernels/readable
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export CGO_ENABLED ?= 1
 
-.PHONY: help demo test bench lint generate build kernels browser clean
+.PHONY: help demo test soak bench lint generate build kernels browser clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t12
@@ -20,6 +20,9 @@ demo: build browser ## capture real pages, run a kernel, sign and verify every r
 test: kernels browser ## everything, with the race detector on
 	$(GO) test -race -timeout 20m ./...
 	@for m in $(MODULES); do (cd $$m && $(GO) test ./...) || exit 1; done
+
+soak: ## 100,000 items through each conformance kernel: equal in two processes, memory flat
+	WAYBILL_SOAK_ITEMS=100000 $(GO) test ./plugins -run 'TestSoak' -count=1 -v -timeout 60m
 
 bench: build ## measure, print ratios, write bench/results.json
 	$(GO) run ./bench -waybill $(BIN) -out bench/results.json

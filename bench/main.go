@@ -42,7 +42,7 @@ func run(out, bin string, rounds int) error {
 		return err
 	}
 	var results []Result
-	for _, subject := range []func() ([]probe, error){w.scheduler, w.engine, w.start, w.check} {
+	for _, subject := range []func() ([]probe, error){w.scheduler, w.engine, w.kernels, w.start, w.check, w.stall} {
 		probes, err := subject()
 		if err != nil {
 			return err

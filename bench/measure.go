@@ -159,8 +159,14 @@ var metric = regexp.MustCompile(`([0-9.e+]+) (\S+)`)
 // benchmark returns a probe that runs one benchmark of a test binary: its metrics
 // by unit.
 func benchmark(bin, name string, n int) func() (map[string]float64, error) {
+	return benchmarkIn("", bin, name, n)
+}
+
+// benchmarkIn does so in a folder.
+func benchmarkIn(dir, bin, name string, n int) func() (map[string]float64, error) {
 	return func() (map[string]float64, error) {
 		cmd := exec.Command(bin, "-test.run=^$", "-test.bench="+name, "-test.benchtime="+strconv.Itoa(n)+"x", "-test.benchmem")
+		cmd.Dir = dir
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
 		if err != nil {

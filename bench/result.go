@@ -37,6 +37,8 @@ type figure struct {
 	target          *float64
 	// ratioTo is the name of another probe's figure with the same key.
 	ratioTo string
+	// ratioTarget is the most that the ratio may be.
+	ratioTarget *float64
 }
 
 func atMost(v float64) *float64 { return &v }
@@ -63,8 +65,9 @@ func measure(probes []probe, rounds int) ([]Result, error) {
 		for _, f := range p.figures {
 			out = append(out, f.result(series[f.name], control[f.name]))
 			if f.ratioTo != "" {
-				out = append(out, Result{Name: f.name + ", ratio", Value: round(median(quotients(series[f.name], series[f.ratioTo]))), Unit: "ratio",
-					RatioTo: f.ratioTo, AA: round(median(quotients(control[f.name], series[f.name]))), Rounds: rounds})
+				r := Result{Name: f.name + ", ratio", Value: round(median(quotients(series[f.name], series[f.ratioTo]))), Unit: "ratio",
+					RatioTo: f.ratioTo, AA: round(median(quotients(control[f.name], series[f.name]))), Rounds: rounds}
+				out = append(out, r.judged(f.ratioTarget))
 			}
 		}
 	}
@@ -72,13 +75,18 @@ func measure(probes []probe, rounds int) ([]Result, error) {
 }
 
 func (f figure) result(series, control []float64) Result {
-	r := Result{Name: f.name, Value: round(median(series)), Unit: f.unit, Target: f.target, Rounds: len(series)}
+	r := Result{Name: f.name, Value: round(median(series)), Unit: f.unit, Rounds: len(series)}
 	if r.Value != 0 {
 		r.AA = round(median(quotients(control, series)))
 	}
-	if f.target != nil {
-		met := r.Value <= *f.target
-		r.Met = &met
+	return r.judged(f.target)
+}
+
+// judged compares the value with its target, if there is one.
+func (r Result) judged(target *float64) Result {
+	if target != nil {
+		met := r.Value <= *target
+		r.Target, r.Met = target, &met
 	}
 	return r
 }
@@ -118,7 +126,7 @@ func printResults(w io.Writer, results []Result) error {
 			aa = strconv.FormatFloat(r.AA, 'f', 2, 64)
 		}
 		switch {
-		case r.RatioTo != "":
+		case r.RatioTo != "" && r.Met == nil:
 			note = "to: " + r.RatioTo
 		case r.Met != nil && *r.Met:
 			note = fmt.Sprintf("met: at most %g", *r.Target)

@@ -50,7 +50,7 @@ func TestReadmePipelines(t *testing.T) {
 // Every command line of the README is one that the program takes.
 func TestReadmeCommands(t *testing.T) {
 	parts := cli.Parts{Defs: append(stages.All(), plugins.Def()), Queues: stages.Queues(), Objects: stages.Stores(),
-		Verify: stages.Verifier(), KernelRun: plugins.Run, Probes: stages.Probes()}
+		Verify: stages.Verifier(), Kernels: plugins.Tools{}, Probes: stages.Probes()}
 	commands := 0
 	for _, block := range blocks(t, "sh") {
 		for _, line := range strings.Split(block, "\n") {

@@ -30,6 +30,9 @@ type Item struct {
 	Token int64
 	// Enqueued is when the item was created, in the queue's clock.
 	Enqueued time.Time
+	// Lane is where the distributor placed the item, 0 without one; children
+	// are in their parent's. The engine sets it.
+	Lane int
 	// Started is when this attempt began, in the engine's clock, for the receipt;
 	// zero if unknown. The engine sets it.
 	Started time.Time
@@ -189,7 +192,7 @@ func (it *Item) NewChild(index int) *Item {
 // its children have ended, as a success only if all of them succeeded. A child
 // shares its parent's budget, deadline, trace and lease.
 func (it *Item) Emit(child *Item) {
-	child.Parent = it
+	child.Parent, child.Lane = it, it.Lane
 	child.Queue, child.Attempt, child.MaxAttempts, child.Token = it.Queue, it.Attempt, it.MaxAttempts, it.Token
 	child.Priority, child.Enqueued, child.Deadline, child.Trace = it.Priority, it.Enqueued, it.Deadline, it.Trace
 	if child.Budget == nil {

@@ -76,6 +76,13 @@ func (v *Validation) Problem(path, code, hint, format string, args ...any) {
 	v.node.Lookup(path).Problem(code, hint, format, args...)
 }
 
+// KeyProblem reports a finding about a field as a whole: that it should not be
+// there, or that it is missing. It stands at the field's key, or at the key of
+// the deepest mapping on the way to it; its path is the field's either way.
+func (v *Validation) KeyProblem(path, code, hint, format string, args ...any) {
+	v.node.KeyProblem(path, code, hint, format, args...)
+}
+
 // Nearest returns the candidate that s was probably meant to be, or "" if none
 // is near: at most one edit per three characters, and always one.
 func Nearest(s string, candidates []string) string { return node.Nearest(s, candidates) }

@@ -1,10 +1,6 @@
 package pipeline
 
-import (
-	"context"
-	"io"
-	"time"
-)
+import "context"
 
 // The command line may not import stages, plugins or cdp. These are the narrow
 // doors through which main hands it their tools.
@@ -47,34 +43,6 @@ type Verdict struct {
 // Verifier checks receipts and calls yield for each as it goes. The error is
 // for requests that cannot be carried out; a broken receipt is a Verdict.
 type Verifier func(ctx context.Context, r VerifyRequest, yield func(Verdict)) error
-
-// KernelRun is one run of a kernel from the command line.
-type KernelRun struct {
-	// Use is a file or digest, as in the pipeline file.
-	Use string
-	// Config is the kernel's `with` as JSON; nil is {}.
-	Config   []byte
-	Input    []byte
-	Limits   map[string]string // as in the pipeline file: memory, timeout, ...
-	CacheDir string
-	Stderr   io.Writer
-}
-
-// KernelResult is what came of it.
-type KernelResult struct {
-	Outcome string        `json:"outcome"` // ok, error
-	Output  []byte        `json:"-"`
-	Error   string        `json:"error,omitempty"`
-	Code    string        `json:"code,omitempty"`
-	Fuel    *int64        `json:"fuel,omitempty"` // nil if it never ran
-	Elapsed time.Duration `json:"elapsedNs"`
-	Digest  Digest        `json:"kernel"`
-	Dialect string        `json:"dialect"`
-	Logs    string        `json:"logs,omitempty"` // the last 4 KiB of stderr
-}
-
-// KernelRunner runs one kernel once.
-type KernelRunner func(ctx context.Context, r KernelRun) (KernelResult, error)
 
 // Probe is one check of `waybill doctor`.
 type Probe struct {

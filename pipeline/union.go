@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/waybill-dev/waybill/pipeline/internal/node"
 )
 
 // Union is implemented by config types that decode themselves from a mapping
@@ -60,8 +62,13 @@ func (b *schemaBuilder) union(u Union) object {
 // union lists the keys of each variant under a heading of its own.
 func (r *referencePage) union(title string, u Union) {
 	variants, common := u.Variants()
-	r.line("### Every %s\n\nA %s is a mapping with exactly one of the names below and any of these keys.\n", title, title)
-	r.keys(common)
+	r.line("### Every %s\n", title)
+	if len(node.StructFields(common)) == 0 {
+		r.line("A %s is a mapping with exactly one of the names below.\n", title)
+	} else {
+		r.line("A %s is a mapping with exactly one of the names below and any of these keys.\n", title)
+		r.keys(common)
+	}
 	for _, name := range slices.Sorted(maps.Keys(variants)) {
 		v := variants[name]
 		r.line("### %s `%s`\n", title, name)
@@ -73,6 +80,10 @@ func (r *referencePage) union(title string, u Union) {
 
 func (r *referencePage) variant(name string, v Variant) {
 	if v.Type.Kind() == reflect.Map {
+		if v.Short == nil {
+			r.line("It is a mapping of names, each to a %s.\n", valueName(v.Type.Elem(), nil))
+			return
+		}
 		r.line("It is a mapping of names to these keys, or to just the first of them.\n")
 		r.keys(v.Type.Elem())
 		return

@@ -29,10 +29,14 @@ type Config struct {
 	// Items per call, at most. More than 1 pays for kernels that take less
 	// than some microseconds; others lose parallelism.
 	Batch int `yaml:"batch,optional"`
+	// Keep instances as they are between calls instead of putting them back to
+	// the state after their start, which takes some microseconds. The kernel's
+	// manifest must promise that nothing can be noticed of it.
+	Reuse bool `yaml:"reuse,optional"`
 	// What one instance may use.
 	Limits Limits `yaml:"limits,optional"`
-	// Capabilities beyond the input. None can be granted yet.
-	Grant []string `yaml:"grant,optional"`
+	// Capabilities beyond the input; none if it is left out.
+	Grant []Grant `yaml:"grant,optional"`
 }
 
 // Limits bound one instance of a kernel.

@@ -14,8 +14,8 @@ import (
 )
 
 // guests is a folder with the compiled test guests: lab.wasm (k1),
-// command.wasm (WASI), readable.wasm (the
-// example's kernel); cache holds their compiled code.
+// command.wasm (WASI), readable.wasm (the example's kernel), conform.wasm (the
+// conformance kernel in Go); cache holds their compiled code.
 type guests struct{ dir, cache string }
 
 func (g guests) path(name string) string { return filepath.Join(g.dir, name) }
@@ -29,9 +29,17 @@ var built guests
 const envWarm = "WAYBILL_TEST_WARM"
 
 func TestMain(m *testing.M) {
+	CompileInChild()
 	if dir := os.Getenv(envWarm); dir != "" {
 		built = guests{dir, filepath.Join(dir, "cache")}
 		if err := built.warm(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if spec := os.Getenv(envSoak); spec != "" {
+		if err := soakChild(spec); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -63,6 +71,7 @@ func (g guests) build() error {
 		{"testdata/lab", "lab.wasm", []string{"-buildmode=c-shared"}},
 		{"testdata/command", "command.wasm", nil},
 		{"../examples/capture/kernels/readable", "readable.wasm", []string{"-buildmode=c-shared"}},
+		{"sdk/go/conform", "conform.wasm", []string{"-buildmode=c-shared"}},
 	} {
 		args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", g.path(b.out)}, b.flags...)
 		if err := run(b.source, []string{"GOOS=wasip1", "GOARCH=wasm"}, append(args, ".")...); err != nil {
@@ -73,7 +82,7 @@ func (g guests) build() error {
 }
 
 func (g guests) warm() error {
-	for _, name := range []string{"lab.wasm", "command.wasm", "readable.wasm"} {
+	for _, name := range []string{"lab.wasm", "command.wasm", "readable.wasm", "conform.wasm"} {
 		r := pipeline.KernelRun{Use: g.path(name), CacheDir: g.cache}
 		if _, err := Run(context.Background(), r); err != nil {
 			return err

@@ -16,6 +16,10 @@ import (
 // maxChildren bounds the items that a kernel may make of one.
 const maxChildren = 10_000
 
+// metaPort is the metadata that names the port through which a kernel sent the
+// item, for the `when` of later stages.
+const metaPort = "port"
+
 // input makes the record that the kernel sees of an item. The clock is the
 // item's creation and the seed a hash of its id and input, so that a retry, a
 // replay and another machine see the same.
@@ -99,9 +103,12 @@ func (s *stage) finish(it *pipeline.Item, ops []k1.Op) error {
 	return nil
 }
 
-// set puts the operation's value where the configuration wants it. KEEP into
-// the place that it came from changes nothing.
+// set puts the operation's value where the configuration wants it, and the port's
+// name into the metadata. KEEP into the place that it came from changes no value.
 func (s *stage) set(it *pipeline.Item, op k1.Op) {
+	if int(op.Port) < len(s.ports) {
+		it.SetMeta(metaPort, s.ports[op.Port])
+	}
 	switch {
 	case op.Code == k1.Keep && s.config.As == "" && s.config.Input == inputBody:
 	case s.config.As == "":

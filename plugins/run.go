@@ -15,13 +15,10 @@ import (
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/host"
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
-	"github.com/waybill-dev/waybill/plugins/internal/module"
 )
 
-var _ pipeline.KernelRunner = Run
-
-// Run runs a kernel once, as the stage would run it over an item with that body
-// and neither key nor metadata, at time 0. Several PUTs are joined by line
+// Run runs a kernel once, as the stage would run it over an item with that key,
+// metadata and body, at time 0. Several PUTs are joined by line
 // feeds. A kernel that fails is a result with outcome "error"; a request that
 // cannot be carried out (no such file, a bad limit) is an error.
 func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, error) {
@@ -40,25 +37,56 @@ func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, erro
 		stderr = io.Discard
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	k, err := load(ctx, c, "", r.CacheDir, log)
+	k, err := loadUngranted(ctx, c, r.CacheDir, log)
 	if err != nil {
 		return pipeline.KernelResult{}, err
 	}
 	started := time.Now()
-	out, err := runOnce(ctx, k, r.Input)
+	in, err := record(r)
+	if err != nil {
+		return pipeline.KernelResult{}, errors.Join(err, k.Close(ctx))
+	}
+	out, err := runOnce(ctx, k, in)
 	result := pipeline.KernelResult{Outcome: "ok", Output: out.Output, Elapsed: time.Since(started), Fuel: &out.Fuel,
 		Digest: k.Digest, Dialect: string(k.Dialect), Logs: out.Stderr}
 	if err != nil {
 		result.Outcome, result.Error, result.Code = "error", err.Error(), pipeline.CodeOf(err)
+		if r.Replay {
+			result.Trace = replay(ctx, c, in)
+		}
 	}
 	return result, k.Close(ctx)
 }
 
+// loadUngranted loads a kernel that has no pipeline to grant it anything: what it
+// asks for is answered with "not granted", which need not keep it from its work.
+func loadUngranted(ctx context.Context, c Config, cacheDir string, log *slog.Logger) (*host.Kernel, error) {
+	found := slices.DeleteFunc(c.problems(""), func(p problem) bool { return p.code == codeMissingGrant })
+	if err := refused(found); err != nil {
+		return nil, err
+	}
+	o, _, err := c.options("", cacheDir, log)
+	if err != nil {
+		return nil, err
+	}
+	k, err := host.New(ctx, o)
+	return k, classify(err)
+}
+
+// record makes the record of a run.
+func record(r pipeline.KernelRun) (k1.Record, error) {
+	in := k1.Record{Key: []byte(r.Key), Value: r.Input, Seed: seed("", r.Input)}
+	var err error
+	if len(r.Meta) > 0 {
+		in.Meta, err = json.Marshal(r.Meta)
+	}
+	return in, err
+}
+
 // runOnce runs one record through a fresh instance and closes it.
-func runOnce(ctx context.Context, k *host.Kernel, input []byte) (out host.CommandResult, err error) {
-	at := seed("", input)
-	if k.Dialect == module.Command {
-		out, err = k.RunCommand(ctx, input, 0, at, nil)
+func runOnce(ctx context.Context, k *host.Kernel, in k1.Record) (out host.CommandResult, err error) {
+	if k.OneByOne() {
+		out, err = k.RunItem(ctx, in.Value, in.Time, in.Seed, nil)
 		return out, classify(err)
 	}
 	i, err := k.Start(ctx)
@@ -66,11 +94,11 @@ func runOnce(ctx context.Context, k *host.Kernel, input []byte) (out host.Comman
 		return host.CommandResult{Stderr: lastWords(err)}, classify(err)
 	}
 	defer i.Close()
-	b, err := k1.NewBatch([]k1.Record{{Value: input, Seed: at}})
+	b, err := k1.NewBatch([]k1.Record{in})
 	if err != nil {
 		return out, err
 	}
-	ops, err := i.Run(ctx, b)
+	ops, err := i.Run(ctx, nil, b)
 	out = host.CommandResult{Stderr: i.Stderr(), Fuel: i.Fuel()}
 	if err != nil {
 		return out, classify(err)

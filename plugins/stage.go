@@ -2,16 +2,12 @@ package plugins
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/host"
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
-	"github.com/waybill-dev/waybill/plugins/internal/module"
 )
 
 // MediaWASM is the media type of a module in receipts (IANA).
@@ -54,20 +50,24 @@ type stage struct {
 	config     Config
 	env        pipeline.Env
 	kernel     *host.Kernel
-	pool       *host.Pool // nil for a WASI command
+	pool       *host.Pool // nil for a kernel that works one by one
+	ports      []string   // their names; none: one port without a name
 	dependency pipeline.Dependency
 }
 
 // Start loads and compiles the module and makes the first instance.
 func (s *stage) Start(ctx context.Context) error {
-	k, err := load(ctx, s.config, s.env.Dir, s.env.CacheDir, s.env.Log)
+	k, m, err := load(ctx, s.config, s.env.Dir, s.env.CacheDir, s.env.Log)
 	if err != nil {
 		return err
 	}
-	s.kernel = k
+	s.kernel, s.ports = k, m.Ports
 	s.dependency = pipeline.Dependency{Name: k.Name, URI: s.config.Use, MediaType: MediaWASM, Digest: k.Digest,
 		Annotations: map[string]string{"dialect": string(k.Dialect), "config": string(pipeline.DigestOf(k.Config))}}
-	if k.Dialect == module.Command {
+	if m.Version != "" {
+		s.dependency.Annotations["version"] = m.Version
+	}
+	if k.OneByOne() {
 		return nil
 	}
 	s.pool = host.NewPool(k, s.env.Concurrency)
@@ -77,40 +77,6 @@ func (s *stage) Start(ctx context.Context) error {
 	return nil
 }
 
-// load reads and compiles the module that a configuration names. All problems
-// are told at once.
-func load(ctx context.Context, c Config, dir, cacheDir string, log *slog.Logger) (*host.Kernel, error) {
-	var errs []error
-	for _, p := range c.problems(dir) {
-		errs = append(errs, (&pipeline.Error{Kind: pipeline.Permanent, Code: p.code, Err: fmt.Errorf("%s: %s", p.path, p.message)}).WithHint("%s", p.hint))
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	path, err := c.path(dir)
-	if err != nil {
-		return nil, err
-	}
-	wasm, err := read(path)
-	if err != nil {
-		return nil, err
-	}
-	o := host.Options{Name: c.name(), Digest: pipeline.DigestOf(wasm), WASM: wasm, Limits: c.Limits.limits(), Log: log}
-	if cacheDir != "" {
-		o.CacheDir = filepath.Join(cacheDir, "kernels")
-	}
-	if o.Config, err = c.json(); err != nil {
-		return nil, fmt.Errorf("with: %w", err)
-	}
-	if m, err := module.Parse(wasm); err == nil && m.Dialect() == module.Command {
-		if o.Args, o.Env, err = c.command(); err != nil {
-			return nil, err
-		}
-	}
-	k, err := host.New(ctx, o)
-	return k, classify(err)
-}
-
 // Process runs the kernel over one item.
 func (s *stage) Process(ctx context.Context, it *pipeline.Item) error {
 	in, err := s.input(it)
@@ -118,13 +84,13 @@ func (s *stage) Process(ctx context.Context, it *pipeline.Item) error {
 		return err
 	}
 	if s.pool == nil {
-		out, err := s.kernel.RunCommand(ctx, in.Value, in.Time, in.Seed, it.Budget)
+		out, err := s.kernel.RunItem(ctx, in.Value, in.Time, in.Seed, it.Budget)
 		if err != nil {
 			return s.failed(it, err)
 		}
 		return s.finish(it, []k1.Op{{Code: k1.Put, Value: out.Output}})
 	}
-	ops, err := s.pool.Run(ctx, []k1.Record{in}, it.Budget)
+	ops, err := s.pool.Run(ctx, nil, it.Lane, []k1.Record{in}, it.Budget)
 	if err != nil {
 		return s.failed(it, err)
 	}
@@ -159,23 +125,53 @@ func (b batcher) Batching() (int, time.Duration) { return b.config.Batch, linger
 // it fail is found and fails alone.
 func (b batcher) ProcessBatch(ctx context.Context, items []*pipeline.Item) []error {
 	errs := make([]error, len(items))
-	records := make([]k1.Record, 0, len(items))
-	payers := make([]*pipeline.Budget, 0, len(items))
-	at := make([]int, 0, len(items))
+	for _, group := range b.byLane(items) {
+		b.processLane(ctx, items, group, errs)
+	}
+	return errs
+}
+
+// byLane returns the indices of the items that may share a call: all of them,
+// or those of each lane, if the kernel keeps something for it.
+func (s *stage) byLane(items []*pipeline.Item) [][]int {
+	var groups [][]int
+	at := make(map[int]int)
 	for i, it := range items {
-		r, err := b.input(it)
+		lane := it.Lane
+		if !s.kernel.KeepsState() {
+			lane = 0
+		}
+		n, ok := at[lane]
+		if !ok {
+			n = len(groups)
+			at[lane], groups = n, append(groups, nil)
+		}
+		groups[n] = append(groups[n], i)
+	}
+	return groups
+}
+
+// processLane runs the kernel over the items of a group and notes their errors.
+func (b batcher) processLane(ctx context.Context, items []*pipeline.Item, group []int, errs []error) {
+	records := make([]k1.Record, 0, len(group))
+	payers := make([]*pipeline.Budget, 0, len(group))
+	at := make([]int, 0, len(group))
+	for _, i := range group {
+		r, err := b.input(items[i])
 		if err != nil {
 			errs[i] = err
 			continue
 		}
-		records, payers, at = append(records, r), append(payers, it.Budget), append(at, i)
+		records, payers, at = append(records, r), append(payers, items[i].Budget), append(at, i)
 	}
-	for n, o := range b.pool.RunAll(ctx, records, payers...) {
+	if len(at) == 0 {
+		return
+	}
+	for n, o := range b.pool.RunAll(ctx, items[at[0]].Lane, records, payers...) {
 		if i := at[n]; o.Err != nil {
 			errs[i] = b.failed(items[i], o.Err)
 		} else {
 			errs[i] = b.finish(items[i], o.Ops)
 		}
 	}
-	return errs
 }

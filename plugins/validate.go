@@ -16,27 +16,40 @@ import (
 // codeMissing: the module cannot be read. The other codes are host.Code...
 const codeMissing = "kernel-missing"
 
+// codeExpression: ${{ }} where the value is the same for all items.
+const codeExpression = "expression"
+
+// codeManifest: a module whose manifest has problems.
+const codeManifest = "kernel-manifest"
+
 // problem is one finding with the field that it is about.
-type problem struct{ path, code, hint, message string }
+type problem struct {
+	path, code, hint, message string
+	// key puts the finding at the field's key: the field as a whole should not
+	// be there, or is missing.
+	key bool
+}
 
 // Validate reports what would keep the kernel from running: bad limits, unknown
-// grants, a missing file, a module that does not fit. The module is read and
-// metered, not compiled.
+// grants, a missing file, a module that does not fit, a configuration that its
+// schema refuses, a capability that it wants and does not get. The module is
+// read and metered, not compiled.
 func (c Config) Validate(v *pipeline.Validation) {
 	for _, p := range c.problems(v.Dir) {
-		v.Problem(p.path, p.code, p.hint, "%s", p.message)
+		report := v.Problem
+		if p.key {
+			report = v.KeyProblem
+		}
+		report(p.path, p.code, p.hint, "%s", p.message)
 	}
 }
 
 func (c Config) problems(dir string) []problem {
 	found := c.Limits.problems()
 	if c.Batch < 1 || c.Batch > maxBatch {
-		found = append(found, problem{"batch", "out-of-range", "", fmt.Sprintf("must be 1 to %d, is %d", maxBatch, c.Batch)})
+		found = append(found, problem{path: "batch", code: "out-of-range", message: fmt.Sprintf("must be 1 to %d, is %d", maxBatch, c.Batch)})
 	}
-	for i, g := range c.Grant {
-		found = append(found, problem{fmt.Sprintf("grant[%d]", i), "unknown-grant", "leave the list empty",
-			fmt.Sprintf("%q cannot be granted: kernels reach nothing but their input", g)})
-	}
+	found = append(found, c.grantProblems()...)
 	found = append(found, expressions("with", c.With)...)
 	return append(found, c.moduleProblems(dir)...)
 }
@@ -45,7 +58,7 @@ func (l Limits) problems() []problem {
 	var found []problem
 	check := func(path string, good bool, want string) {
 		if !good {
-			found = append(found, problem{"limits." + path, "out-of-range", "", "must be " + want})
+			found = append(found, problem{path: "limits." + path, code: "out-of-range", message: "must be " + want})
 		}
 	}
 	check("memory", l.Memory >= module.PageSize && l.Memory <= maxMemory, "64KiB to 4GiB (less one page)")
@@ -63,8 +76,8 @@ func expressions(path string, v any) []problem {
 	switch v := v.(type) {
 	case string:
 		if strings.Contains(v, "${{") {
-			found = append(found, problem{path, "expression", "let a transform put the value into the body",
-				"expressions cannot stand here: a kernel is configured once, not per item"})
+			found = append(found, problem{path: path, code: codeExpression, hint: "let a transform put the value into the body",
+				message: "expressions cannot stand here: a kernel is configured once, not per item"})
 		}
 	case []any:
 		for i := range v {
@@ -79,7 +92,9 @@ func expressions(path string, v any) []problem {
 }
 
 func (c Config) moduleProblems(dir string) []problem {
-	use := func(code, hint, message string) []problem { return []problem{{"use", code, hint, message}} }
+	use := func(code, hint, message string) []problem {
+		return []problem{{path: "use", code: code, hint: hint, message: message}}
+	}
 	path, err := c.path(dir)
 	if err != nil {
 		return use("unsupported", "", err.Error())
@@ -96,19 +111,22 @@ func (c Config) moduleProblems(dir string) []problem {
 	for _, f := range findings {
 		found = append(found, use(f.Code, f.Hint, f.Message)...)
 	}
-	if dialect == module.Command {
+	switch dialect {
+	case module.Command:
 		found = append(found, c.commandProblems()...)
+	case module.Extism:
+		found = append(found, c.extismProblems(wasm)...)
 	}
-	return found
+	return append(found, c.manifestProblems(wasm)...)
 }
 
 func (c Config) commandProblems() []problem {
 	var found []problem
 	if _, _, err := c.command(); err != nil {
-		found = append(found, problem{"with", "wrong-type", "", err.Error()})
+		found = append(found, problem{path: "with", code: "wrong-type", message: err.Error()})
 	}
 	if c.Batch > 1 {
-		found = append(found, problem{"batch", "unsupported", "leave it out", "a WASI command handles one item per instance"})
+		found = append(found, problem{path: "batch", code: "unsupported", hint: "leave it out", message: "a WASI command handles one item per instance"})
 	}
 	return found
 }

@@ -3,6 +3,7 @@
 // any implementation of them must pass.
 //
 //	pipeline.schema.json   generated from the config types (make generate)
+//	kernel.schema.json     of a kernel's manifest
 //	*.md                   the specifications
 //	vectors/config         pipeline files with the problems they must give
 //	vectors/...            one folder of vectors per specification
@@ -16,6 +17,11 @@ import "embed"
 //
 //go:embed pipeline.schema.json
 var PipelineSchema []byte
+
+// KernelSchema is the JSON Schema (draft 2020-12) of a kernel's manifest.
+//
+//go:embed kernel.schema.json
+var KernelSchema []byte
 
 // Vectors holds the test vectors, by their path in this folder
 // (vectors/config/tab.yaml).

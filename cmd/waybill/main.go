@@ -9,12 +9,15 @@ import (
 	"github.com/waybill-dev/waybill/stages"
 )
 
-func main() { os.Exit(cli.Main(parts())) }
+func main() {
+	plugins.CompileInChild() // first: in a child process it does not return
+	os.Exit(cli.Main(parts()))
+}
 
 func parts() cli.Parts {
 	return cli.Parts{
 		Defs:   append(stages.All(), plugins.Def()),
 		Queues: stages.Queues(), Objects: stages.Stores(),
-		Verify: stages.Verifier(), KernelRun: plugins.Run, Probes: stages.Probes(),
+		Verify: stages.Verifier(), Kernels: plugins.Tools{}, Probes: stages.Probes(),
 	}
 }

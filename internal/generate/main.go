@@ -1,6 +1,6 @@
 // Command generate writes what is made from the source: the JSON Schema of
-// pipeline files and the reference page. `make generate` runs it; TestGenerated
-// fails when a file is stale.
+// pipeline files, the reference page, the projects of `kernel new`. `make generate` runs it;
+// TestGenerated fails when a file is stale.
 package main
 
 import (
@@ -38,10 +38,12 @@ func files(root string) (map[string][]byte, error) {
 	if docs.err != nil {
 		return nil, docs.err
 	}
-	return map[string][]byte{
-		"spec/pipeline.schema.json": schema,
-		"docs/reference.md":         reference,
-	}, nil
+	all, err := projects(root)
+	if err != nil {
+		return nil, err
+	}
+	all["spec/pipeline.schema.json"], all["docs/reference.md"] = schema, reference
+	return all, nil
 }
 
 func write(root string) error {

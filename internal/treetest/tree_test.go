@@ -69,7 +69,7 @@ var allowed = []struct {
 	{"pipeline", []string{"spec"}, []string{"github.com/expr-lang/expr"}},
 	{"pipeline/internal/node", nil, []string{"gopkg.in/yaml.v3"}},
 	{"cdp", nil, []string{"github.com/chromedp/", "golang.org/x/sys"}},
-	{"plugins", []string{"pipeline", "spec"}, []string{"github.com/tetratelabs/wazero"}},
+	{"plugins", []string{"pipeline", "spec"}, []string{"github.com/extism/go-sdk", "github.com/santhosh-tekuri/jsonschema", "github.com/tetratelabs/wazero"}},
 	{"stages", []string{"pipeline", "spec", "stages"}, []string{
 		"modernc.org/sqlite", "golang.org/x/mod/sumdb", "golang.org/x/sys", "golang.org/x/text", "golang.org/x/sync", "github.com/gowebpki/jcs"}},
 	{"stages/execute", []string{"pipeline", "spec", "cdp"}, nil},

@@ -183,10 +183,10 @@ func TestKernelRun(t *testing.T) {
 	t.Setenv("WAYBILL_CACHE", t.TempDir())
 	var asked pipeline.KernelRun
 	answer := pipeline.KernelResult{Outcome: "ok", Output: []byte("bytes\x00out"), Elapsed: time.Millisecond, Dialect: "k1", Logs: "hi"}
-	p := Parts{KernelRun: func(_ context.Context, r pipeline.KernelRun) (pipeline.KernelResult, error) {
+	p := Parts{Kernels: fakeKernels{run: func(_ context.Context, r pipeline.KernelRun) (pipeline.KernelResult, error) {
 		asked = r
 		return answer, nil
-	}}
+	}}}
 	r := run(t, p, "input", "kernel", "run", kernel, "--json", "--with", `{"a":1}`, "--limit", "memory=1MiB,timeout=1s")
 	if r.code != 0 || r.stdout != "bytes\x00out" {
 		t.Errorf("%+v, want the result's bytes alone on stdout", r)
@@ -223,9 +223,9 @@ func TestKernelRunRefused(t *testing.T) {
 	}
 	t.Setenv("WAYBILL_CACHE", t.TempDir())
 	refusal := errors.New("limit foo: no such limit")
-	p := Parts{KernelRun: func(context.Context, pipeline.KernelRun) (pipeline.KernelResult, error) {
+	p := Parts{Kernels: fakeKernels{run: func(context.Context, pipeline.KernelRun) (pipeline.KernelResult, error) {
 		return pipeline.KernelResult{}, refusal
-	}}
+	}}}
 	if r := run(t, p, "", "kernel", "run", kernel, "--limit", "foo=1"); r.code != exitProblem || r.stderr != "waybill: limit foo: no such limit\n" {
 		t.Errorf("an unknown limit: %+v", r)
 	}

@@ -18,8 +18,8 @@ type Parts struct {
 	Objects []pipeline.ObjectDriver
 	// Verify checks receipts; nil makes verify an error.
 	Verify pipeline.Verifier
-	// KernelRun runs one kernel; nil makes kernel run an error.
-	KernelRun pipeline.KernelRunner
+	// Kernels are the tools behind kernel; nil makes its commands errors.
+	Kernels pipeline.KernelTools
 	// Probes are further checks of doctor.
 	Probes []pipeline.Probe
 	// Version overrides the version from the build information.

@@ -42,6 +42,17 @@ func (n *Node) Lookup(path string) *Node {
 	return n
 }
 
+// KeyProblem reports a finding about the field at a path below n as a whole: at
+// its key, or at the key of the deepest node on the way that exists. The
+// problem's path is the field's either way.
+func (n *Node) KeyProblem(path, code, hint, format string, args ...any) {
+	at, full := n.Lookup(path).KeyPos(), n.Path()
+	if full != "" && path != "" && path[0] != '[' {
+		full += "."
+	}
+	n.doc.report(max(1, at.Line), max(1, at.Col), full+path, code, hint, format, args...)
+}
+
 // step cuts the first element off a path: a name, or an index if name is "".
 func step(path string) (name string, index int, rest string) {
 	path = strings.TrimPrefix(path, ".")

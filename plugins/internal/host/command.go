@@ -37,18 +37,68 @@ type CommandResult struct {
 	Fuel   int64
 }
 
-// RunCommand runs a WASI command in a fresh instance: input is its stdin, payer,
+// command returns an instance that has run nothing but its start section: a new
+// one, or one that was put back to that state.
+func (k *Kernel) command(ctx context.Context) (*session, error) {
+	s := k.popIdle()
+	var err error
+	if s != nil {
+		err = s.restore(k.image)
+	} else if s, err = k.open(ctx); err != nil {
+		return nil, err
+	} else if err = s.settle(nil); err == nil && k.fixed == "" {
+		err = k.keepFirst(s)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// keepFirst takes the image of the first instance.
+func (k *Kernel) keepFirst(s *session) (err error) {
+	k.starting.Lock()
+	defer k.starting.Unlock()
+	if k.image == nil {
+		k.image, err = s.snapshot()
+	}
+	return err
+}
+
+func (k *Kernel) popIdle() *session {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := len(k.idle)
+	if n == 0 {
+		return nil
+	}
+	s := k.idle[n-1]
+	k.idle = k.idle[:n-1]
+	return s
+}
+
+// release keeps an instance that can be put back, and closes others.
+func (k *Kernel) release(s *session) {
+	s.world.Stdin, s.world.Stdout = nil, nil
+	if !s.restorable(k.image) {
+		s.close()
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.idle = append(k.idle, s)
+}
+
+// RunCommand runs a WASI command in an instance as good as new: input is its stdin, payer,
 // which may be nil, has the budget. Exit code 0 is success. Stderr and Fuel of
 // the result count in case of an error too.
 func (k *Kernel) RunCommand(ctx context.Context, input []byte, now, seed uint64, payer *pipeline.Budget) (CommandResult, error) {
-	s, err := k.open(ctx)
+	s, err := k.command(ctx)
 	if err != nil {
 		return CommandResult{}, err
 	}
-	defer s.close()
-	if err := s.settle(nil); err != nil {
-		return CommandResult{}, err
-	}
+	defer k.release(s)
 	out := &sink{limit: k.Limits.Output}
 	s.world.Stdin, s.world.Stdout = bytes.NewReader(input), out
 	s.world.Set(now, seed)

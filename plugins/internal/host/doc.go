@@ -12,7 +12,11 @@
 // That is what stops a guest, too: between slices the host looks at the clock
 // and at the caller's context.
 //
-// An instance belongs to one caller at a time. After any trap it is closed and
-// another one is made: a trapped guest has lost its stack pointer and may hold
-// half-written state.
+// An instance belongs to one caller at a time. The state that it has after its
+// start is an image (image.go), and before each call it is put back to it, so
+// that a call is a function of its frame: what ran before, a trap included,
+// leaves no trace. Kernels of class Lane keep their memory instead (lane.go),
+// less what a failed call did to it. An instance that cannot be put back, because
+// its stack overflowed or its code changes tables, is closed and another one is
+// made.
 package host

@@ -43,7 +43,8 @@ func (s *stop) Error() string { return s.cause }
 type tank struct {
 	ctx      context.Context
 	timeout  time.Duration
-	deadline time.Time // zero until the first slice is used up: short calls read no clock
+	timed    bool // deadline is set: not until the first slice is used up, so that short calls read no clock
+	deadline time.Time
 	limit    int64
 	payers   []*pipeline.Budget
 
@@ -58,7 +59,11 @@ func (t *tank) begin(ctx context.Context, timeout time.Duration, limit int64, pa
 	if limit == 0 {
 		limit = math.MaxInt64
 	}
-	*t = tank{ctx: ctx, timeout: timeout, limit: limit, payers: payers, counter: t.counter}
+	t.ctx, t.timeout, t.timed, t.limit = ctx, timeout, false, limit
+	t.used, t.pending, t.share = 0, 0, 0
+	if len(payers) > 0 || len(t.payers) > 0 {
+		t.payers = append(t.payers[:0], payers...)
+	}
 	if t.counter != nil {
 		t.counter.Set(uint64(t.upTo(slice)))
 	}
@@ -133,8 +138,8 @@ func (t *tank) interrupted() *stop {
 		return &stop{}
 	}
 	switch now := time.Now(); {
-	case t.deadline.IsZero():
-		t.deadline = now.Add(t.timeout)
+	case !t.timed:
+		t.timed, t.deadline = true, now.Add(t.timeout)
 	case now.After(t.deadline):
 		return &stop{CodeTimeout, fmt.Sprintf("ran longer than %s and was stopped", t.timeout)}
 	}
@@ -188,21 +193,23 @@ func (t *tank) reserve(n int64) {
 	t.share += more
 }
 
+// yield is what metered guests call when their slice is used up.
+func yield(ctx context.Context, stack []uint64) {
+	s, ok := ctx.Value(sessionKey{}).(*session)
+	if !ok {
+		panic(fmt.Errorf("%s called outside of a call", meter.ImportYield))
+	}
+	left, err := s.tank.refuel(int64(stack[0]))
+	if err != nil {
+		panic(err)
+	}
+	stack[0] = uint64(left)
+}
+
 // instantiateMeter adds the host module that metered guests call.
 func instantiateMeter(ctx context.Context, r wazero.Runtime) error {
-	yield := api.GoFunc(func(ctx context.Context, stack []uint64) {
-		s, ok := ctx.Value(sessionKey{}).(*session)
-		if !ok {
-			panic(fmt.Errorf("%s called outside of a call", meter.ImportYield))
-		}
-		left, err := s.tank.refuel(int64(stack[0]))
-		if err != nil {
-			panic(err)
-		}
-		stack[0] = uint64(left)
-	})
 	i64 := []api.ValueType{api.ValueTypeI64}
 	_, err := r.NewHostModuleBuilder(meter.ImportModule).NewFunctionBuilder().
-		WithGoFunction(yield, i64, i64).Export(meter.ImportYield).Instantiate(ctx)
+		WithGoFunction(api.GoFunc(yield), i64, i64).Export(meter.ImportYield).Instantiate(ctx)
 	return err
 }

@@ -61,12 +61,12 @@ func TestEndlessGuests(t *testing.T) {
 			}
 			defer i.Close()
 			b := frame(t, "x")
-			_, err = i.Run(t.Context(), b)
-			if failure(t, err, CodeFuel); i.Fuel() != 3_000_000 || !i.Broken() {
+			_, err = i.Run(t.Context(), nil, b)
+			if failure(t, err, CodeFuel); i.Fuel() != 3_000_000 || i.Broken() {
 				t.Errorf("spent %d, broken %t", i.Fuel(), i.Broken())
 			}
 			o.Limits.Fuel, o.Limits.Timeout = 0, 20*time.Millisecond
-			_, err = pool(t, o).Run(t.Context(), batch("x"))
+			_, err = pool(t, o).Run(t.Context(), nil, 0, batch("x"))
 			failure(t, err, CodeTimeout)
 		})
 	}
@@ -95,10 +95,10 @@ func TestTablesAreBounded(t *testing.T) {
 			Then: func(m *w.Module) { m.Table(1) },
 		}
 	}
-	if _, err := pool(t, options(grow(65_535).Bytes())).Run(t.Context(), batch("x")); err != nil {
+	if _, err := pool(t, options(grow(65_535).Bytes())).Run(t.Context(), nil, 0, batch("x")); err != nil {
 		t.Errorf("up to the limit: %v", err)
 	}
-	_, err := pool(t, options(grow(65_536).Bytes())).Run(t.Context(), batch("x"))
+	_, err := pool(t, options(grow(65_536).Bytes())).Run(t.Context(), nil, 0, batch("x"))
 	failure(t, err, CodeTrap)
 	large := w.Guest{Then: func(m *w.Module) { m.Table(65_537) }}
 	_, err = New(t.Context(), options(large.Bytes()))
@@ -124,7 +124,7 @@ func TestFuelIsDeterministic(t *testing.T) {
 			}
 			defer i.Close()
 			for range 3 {
-				if _, err := i.Run(t.Context(), frame(t, "x")); err != nil || i.Fuel() != want {
+				if _, err := i.Run(t.Context(), nil, frame(t, "x")); err != nil || i.Fuel() != want {
 					t.Errorf("%d units, want %d: %v", i.Fuel(), want, err)
 				}
 			}
@@ -134,7 +134,7 @@ func TestFuelIsDeterministic(t *testing.T) {
 	for fuel, code := range map[int64]string{want: "", want - 1: CodeFuel} {
 		o := options(turns.Bytes())
 		o.Limits.Fuel = fuel
-		_, err := pool(t, o).Run(t.Context(), batch("x"))
+		_, err := pool(t, o).Run(t.Context(), nil, 0, batch("x"))
 		if (err == nil) != (code == "") {
 			t.Errorf("%d of %d units: %v", fuel, want, err)
 		}

@@ -81,7 +81,7 @@ func failure(t *testing.T, err error, code string) *Failure {
 
 func TestKeepAndDrop(t *testing.T) {
 	p := pool(t, options(w.Guest{Answer: w.KeepFirst()}.Bytes()))
-	out := p.RunAll(t.Context(), batch("kept", "dropped"))
+	out := p.RunAll(t.Context(), 0, batch("kept", "dropped"))
 	if len(out[0].Ops) != 1 || string(out[0].Ops[0].Value) != "kept" || out[0].Err != nil {
 		t.Errorf("record 0: %+v", out[0])
 	}
@@ -159,7 +159,7 @@ func TestHostileGuests(t *testing.T) {
 			}
 			p := pool(t, o)
 			for range 2 { // the second time in an instance of its own
-				_, err := p.Run(t.Context(), batch("x"))
+				_, err := p.Run(t.Context(), nil, 0, batch("x"))
 				f := failure(t, err, tt.code)
 				if !strings.Contains(f.Cause, tt.cause) {
 					t.Errorf("cause %q, want %q in it", f.Cause, tt.cause)
@@ -190,7 +190,7 @@ func TestTrapNamesKernelFramesAndMessage(t *testing.T) {
 		Then:   func(m *w.Module) { m.Data(4096, []byte("no paper")) },
 	}
 	o := options(g.Bytes())
-	_, err := pool(t, o).Run(t.Context(), batch("x"))
+	_, err := pool(t, o).Run(t.Context(), nil, 0, batch("x"))
 	f := failure(t, err, CodeTrap)
 	if f.Kernel != "guest" || f.Digest != o.Digest || f.Message != "no paper" || len(f.Frames) == 0 {
 		t.Errorf("incomplete: %+v", f)
@@ -203,7 +203,7 @@ func TestTrapNamesKernelFramesAndMessage(t *testing.T) {
 }
 
 func TestStderrIsInTheFailure(t *testing.T) {
-	_, err := pool(t, options(flood().Bytes())).Run(t.Context(), batch("x"))
+	_, err := pool(t, options(flood().Bytes())).Run(t.Context(), nil, 0, batch("x"))
 	f := failure(t, err, CodeTrap)
 	if len(f.Stderr) != stderrKept || !strings.HasSuffix(f.Stderr, "flood!\n.") {
 		t.Errorf("%d bytes ending in %q", len(f.Stderr), f.Stderr[max(0, len(f.Stderr)-20):])
@@ -218,7 +218,7 @@ func TestCancelIsTheCallers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, err := p.Run(ctx, batch("x"))
+		_, err := p.Run(ctx, nil, 0, batch("x"))
 		done <- err
 	}()
 	cancel()
@@ -227,7 +227,7 @@ func TestCancelIsTheCallers(t *testing.T) {
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := p.Run(ctx, batch("x")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.Run(ctx, nil, 0, batch("x")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the caller's deadline", err)
 	}
 }
@@ -260,7 +260,7 @@ func TestLogIsBounded(t *testing.T) {
 			Then:   func(m *w.Module) { m.Data(4096, bytes.Repeat([]byte("m"), 100)) },
 		}.Bytes())
 		o.Log = slog.New(slog.NewTextHandler(&out, nil))
-		if _, err := pool(t, o).Run(t.Context(), batch("x")); err != nil {
+		if _, err := pool(t, o).Run(t.Context(), nil, 0, batch("x")); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Count(out.String(), tt.message); got != tt.want {
@@ -283,7 +283,7 @@ func TestCountersAndDeniedState(t *testing.T) {
 	}
 	k := compile(t, options(g.Bytes()))
 	p := NewPool(k, 1)
-	_, err := p.Run(t.Context(), batch("x"))
+	_, err := p.Run(t.Context(), nil, 0, batch("x"))
 	if f := failure(t, err, CodeError); !strings.Contains(f.Cause, "code -1") {
 		t.Errorf("state_get answered %s", f.Cause)
 	}

@@ -11,9 +11,6 @@ import (
 	"github.com/waybill-dev/waybill/plugins/internal/module"
 )
 
-// Answers of state_get and state_put.
-const denied = ^uint64(0) // -1: the pipeline does not grant it
-
 const (
 	maxMessage  = 4 << 10 // of the import fail
 	maxCounters = 64
@@ -32,8 +29,12 @@ func instantiateImports(ctx context.Context, r wazero.Runtime) error {
 	add("log", hostLog, []api.ValueType{i32, i32, i32})
 	add("fail", hostFail, []api.ValueType{i32, i32, i32})
 	add("counter", hostCounter, []api.ValueType{i32, i64})
-	add("state_get", hostState, []api.ValueType{i32, i32, i32, i32}, i64)
-	add("state_put", hostState, []api.ValueType{i32, i32, i32, i32}, i64)
+	four := []api.ValueType{i32, i32, i32, i32}
+	for name, f := range map[string]asks{"http": askHTTP, "blob": askBlob, "secret": askSecret, "state_get": askState} {
+		add(name, f.call, four, i64)
+	}
+	add("state_put", hostStatePut, four, i64)
+	add("rest", hostRest, []api.ValueType{i32, i32, i32}, i64)
 	_, err := b.Instantiate(ctx)
 	return err
 }
@@ -71,21 +72,25 @@ func hostLog(ctx context.Context, s *session, m api.Memory, stack []uint64) erro
 	if err != nil {
 		return err
 	}
-	if len(msg)+logLine > s.logLeft {
-		s.logLost++
-		return nil
-	}
-	s.tank.charge(logUnits)
-	s.logLeft -= len(msg) + logLine
-	level := levels[min(uint32(stack[0]), uint32(len(levels)-1))]
-	s.kernel.Log.Log(ctx, level, msg, "kernel", s.kernel.Name)
+	s.log(levels[min(uint32(stack[0]), uint32(len(levels)-1))], msg)
 	return nil
 }
 
+// log writes a message of the guest's, or counts it as lost.
+func (s *session) log(level slog.Level, msg string) {
+	if len(msg)+logLine > s.logLeft {
+		s.logLost++
+		return
+	}
+	s.tank.charge(logUnits)
+	s.logLeft -= len(msg) + logLine
+	s.kernel.Log.Log(s.context.Context, level, msg, "kernel", s.kernel.Name)
+}
+
 // reportLost says how many messages a call lost to the log limit.
-func (s *session) reportLost(ctx context.Context) {
+func (s *session) reportLost() {
 	if s.logLost > 0 {
-		s.kernel.Log.WarnContext(ctx, "kernel log messages lost: limits.log was reached", "kernel", s.kernel.Name, "lost", s.logLost)
+		s.kernel.Log.WarnContext(s.context.Context, "kernel log messages lost: limits.log was reached", "kernel", s.kernel.Name, "lost", s.logLost)
 	}
 }
 
@@ -107,12 +112,5 @@ func hostCounter(_ context.Context, s *session, _ api.Memory, stack []uint64) er
 		s.counters = make(map[uint32]int64)
 	}
 	s.counters[id] += int64(stack[1])
-	return nil
-}
-
-// hostState answers that state is not granted: no state class but pure can be
-// asked for yet.
-func hostState(_ context.Context, _ *session, _ api.Memory, stack []uint64) error {
-	stack[0] = denied
 	return nil
 }

@@ -3,16 +3,19 @@ package host
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	extism "github.com/extism/go-sdk"
 	"github.com/tetratelabs/wazero"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/plugins/internal/capability"
+	"github.com/waybill-dev/waybill/plugins/internal/compiler"
+	"github.com/waybill-dev/waybill/plugins/internal/k1"
+	"github.com/waybill-dev/waybill/plugins/internal/meter"
 	"github.com/waybill-dev/waybill/plugins/internal/module"
-	"github.com/waybill-dev/waybill/plugins/internal/wasi"
 )
 
 // Limits bound one instance. All but Fuel are positive.
@@ -44,10 +47,45 @@ type Options struct {
 	Config []byte
 	// Args and Env are for WASI commands.
 	Args, Env []string
+	// Extism is for Extism plug-ins.
+	Extism Extism
+	// State says what of an instance outlives a call; Reuse is the kernel's
+	// promise that nothing of it can be noticed, which saves putting the
+	// instance back.
+	State State
+	Reuse bool
+	// Ports is how many ports the kernel has; 0 means one.
+	Ports int
+	// Warmup is run before the image is taken, so that what a language runtime
+	// does once is done; nil if there is none.
+	Warmup *k1.Record
+	// Grants are what the module may reach beyond its input; nothing by
+	// default. The kernel closes them.
+	Grants capability.Set
 	// CacheDir holds compiled modules; empty means compile each time.
 	CacheDir string
-	Log      *slog.Logger
+	// Compile bounds the compiler where it runs in a child process; zero means
+	// compiler.DefaultLimits.
+	Compile compiler.Limits
+	Log     *slog.Logger
+	// Interpreter runs the module in the interpreter, to compare it with the
+	// compiler: about 50 times slower.
+	Interpreter bool
 }
+
+// State is what of an instance outlives a call.
+type State string
+
+// Classes of state; see the kernel ABI. The empty one is Pure.
+const (
+	// Pure kernels begin each call in the same state.
+	Pure State = "pure"
+	// Lane kernels keep their memory from call to call, an instance for each
+	// lane; a call that fails leaves no trace in it.
+	Lane State = "lane"
+	// Isolated kernels begin each record in the same state.
+	Isolated State = "isolated"
+)
 
 // Kernel is a compiled module. Its methods may be called at the same time.
 type Kernel struct {
@@ -57,9 +95,16 @@ type Kernel struct {
 	runtime  wazero.Runtime
 	cache    wazero.CompilationCache
 	compiled wazero.CompiledModule
+	plugin   *extism.CompiledPlugin // of an Extism plug-in, instead of runtime and compiled
+	globals  []meter.Global
+	fixed    string // why instances cannot be put back; empty if they can
+
+	starting sync.Mutex
+	image    *image // nil until the first instance has started
 
 	mu       sync.Mutex
 	counters map[uint32]int64
+	idle     []*session // of WASI commands
 }
 
 // New checks and compiles a module; a *Failure says everything that is wrong
@@ -72,11 +117,11 @@ func New(ctx context.Context, o Options) (*Kernel, error) {
 	if len(found) > 0 {
 		return nil, join(o, found)
 	}
-	cache, err := openCache(o.CacheDir)
-	if err != nil {
-		return nil, err
+	k := &Kernel{Options: o, Dialect: dialect, counters: make(map[uint32]int64),
+		globals: metered.Globals, fixed: unrestorable(metered)}
+	if k.fixed != "" && o.State == Lane {
+		return nil, errors.Join(k.cannotKeepState(), k.Close(ctx))
 	}
-	k := &Kernel{Options: o, Dialect: dialect, cache: cache, counters: make(map[uint32]int64)}
 	k.WASM = nil // the metered module is all that is needed
 	if err := k.compile(ctx, metered.WASM); err != nil {
 		return nil, errors.Join(err, k.Close(ctx))
@@ -84,43 +129,30 @@ func New(ctx context.Context, o Options) (*Kernel, error) {
 	return k, nil
 }
 
-func (k *Kernel) compile(ctx context.Context, wasm []byte) error {
-	cfg := wazero.NewRuntimeConfig()
-	if k.cache != nil {
-		cfg = cfg.WithCompilationCache(k.cache)
-	}
-	k.runtime = wazero.NewRuntimeWithConfig(ctx, cfg)
-	if err := wasi.Instantiate(ctx, k.runtime); err != nil {
-		return fmt.Errorf("kernel host: %w", err)
-	}
-	if err := instantiateImports(ctx, k.runtime); err != nil {
-		return fmt.Errorf("kernel host: %w", err)
-	}
-	if err := instantiateMeter(ctx, k.runtime); err != nil {
-		return fmt.Errorf("kernel host: %w", err)
-	}
-	compiled, err := compileModule(ctx, k.runtime, wasm)
-	if err != nil {
-		return &Failure{Code: CodeBad, Kernel: k.Name, Digest: k.Digest, Cause: "does not compile: " + err.Error(), Err: err}
-	}
-	k.compiled = compiled
-	return nil
-}
+// KeepsState tells that calls of one lane depend on each other.
+func (k *Kernel) KeepsState() bool { return k.State == Lane || k.Grants.State != nil }
 
-// compileModule keeps a module that makes the compiler panic from taking the
-// process along.
-func compileModule(ctx context.Context, r wazero.Runtime, wasm []byte) (m wazero.CompiledModule, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the compiler panicked: %v", p)
-		}
-	}()
-	return r.CompileModule(ctx, wasm)
+// cannotKeepState refuses a kernel of class Lane whose failed calls could not be
+// undone.
+func (k *Kernel) cannotKeepState() error {
+	return &Failure{Code: CodeBad, Kernel: k.Name, Digest: k.Digest,
+		Cause: "its state cannot be kept for a lane, because " + k.fixed + " and a failed call could not be undone"}
 }
 
 // Close frees everything; all instances must be closed or idle.
 func (k *Kernel) Close(ctx context.Context) error {
 	var errs []error
+	for _, s := range k.idle {
+		s.close()
+	}
+	k.idle = nil
+	k.Grants.Close()
+	if k.image != nil {
+		k.image.pages.close()
+	}
+	if k.plugin != nil {
+		errs = append(errs, k.plugin.Close(ctx))
+	}
 	if k.runtime != nil {
 		errs = append(errs, k.runtime.Close(ctx))
 	}

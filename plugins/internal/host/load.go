@@ -35,7 +35,7 @@ func inspect(wasm []byte, memory uint64) (module.Dialect, *meter.Metered, []Find
 		return module.Unknown, nil, []Finding{{CodeBad, err.Error(), badHint(err)}}
 	}
 	d, found := fits(m, memory)
-	if len(found) > 0 && d != module.K1 && d != module.Command {
+	if d == module.Unknown {
 		return d, nil, found
 	}
 	metered, err := meter.Rewrite(wasm, meter.DefaultCaps())
@@ -49,11 +49,8 @@ func inspect(wasm []byte, memory uint64) (module.Dialect, *meter.Metered, []Find
 func fits(m *module.Module, memory uint64) (module.Dialect, []Finding) {
 	d := m.Dialect()
 	switch d {
-	case module.Extism:
-		return d, []Finding{{CodeBad, "an Extism plug-in: this version runs k1 kernels and WASI commands only",
-			"build it with a k1 SDK, or as a WASI command that reads stdin and writes stdout"}}
 	case module.Unknown:
-		return d, []Finding{{CodeExports, "neither a k1 kernel (no export k1_abi) nor a WASI command (no export _start)",
+		return d, []Finding{{CodeExports, "neither a k1 kernel (no export k1_abi) nor a WASI command (no export _start) nor an Extism plug-in (no import of extism:host/env)",
 			"build it with plugins/sdk/go, or as a WASI preview 1 command"}}
 	}
 	var found []Finding
@@ -63,6 +60,9 @@ func fits(m *module.Module, memory uint64) (module.Dialect, []Finding) {
 	if m.MemoryMin > memory {
 		found = append(found, Finding{CodeMemory,
 			fmt.Sprintf("needs %d bytes of memory to start, the limit is %d", m.MemoryMin, memory), "raise limits.memory"})
+	}
+	if d == module.Extism {
+		found = append(found, extismFindings(m, memory)...)
 	}
 	return d, found
 }

@@ -7,7 +7,10 @@ import "syscall"
 // block is address space for the whole limit, of which the system gives pages
 // when they are touched. Growing moves nothing and costs nothing, where a slice
 // would be copied, with both copies in memory.
-type block struct{ mem []byte }
+type block struct {
+	mem    []byte
+	mapped bool // an image lies over its beginning (pages_linux.go)
+}
 
 func (b *block) resize(size, limit uint64) ([]byte, error) {
 	if b.mem == nil {
@@ -23,6 +26,6 @@ func (b *block) resize(size, limit uint64) ([]byte, error) {
 func (b *block) free() {
 	if b.mem != nil {
 		_ = syscall.Munmap(b.mem) // fails only for addresses that are not ours
-		b.mem = nil
+		*b = block{}
 	}
 }

@@ -84,7 +84,7 @@ func instance(b *testing.B, wasm, config []byte, metered, ctxDone bool) *Instanc
 func ways(b *testing.B, wasm, config []byte, batch *k1.Batch) (names []string, calls []way) {
 	ctx := context.Background()
 	ready := func(i *Instance) {
-		if _, err := i.Run(ctx, batch); err != nil { // leaves the frame in the buffer
+		if _, err := i.Run(ctx, nil, batch); err != nil { // leaves the frame in the buffer
 			b.Fatal(err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/plugins/internal/capability"
 	"github.com/waybill-dev/waybill/plugins/internal/meter"
 	"github.com/waybill-dev/waybill/plugins/internal/wasi"
 )
@@ -34,7 +35,12 @@ type session struct {
 	counters map[uint32]int64
 	stack    [2]uint64
 	context  callContext
-	spent    int64 // fuel of the last account
+	spent    int64             // fuel of the last account
+	answer   []byte            // the last one of a capability, for the import rest
+	state    *capability.State // nil: not granted
+
+	globals    []api.MutableGlobal // the guest's own
+	overflowed bool                // its stack: what that took stays with the function
 }
 
 // callContext lets host functions find the session of the running call.
@@ -45,7 +51,10 @@ type callContext struct {
 
 type sessionKey struct{}
 
-// Value returns the session and its world for their keys.
+// Value returns the session and its world for their keys, and nothing else: the
+// engine asks for keys of its own in every call, which the caller's context
+// would be searched for from layer to layer. Host functions that need the
+// caller's values take them from the session.
 func (c *callContext) Value(key any) any {
 	switch key.(type) {
 	case sessionKey:
@@ -53,7 +62,7 @@ func (c *callContext) Value(key any) any {
 	case wasi.Key:
 		return &c.s.world
 	}
-	return c.Context.Value(key)
+	return nil
 }
 
 // open instantiates the module without calling anything but its start section.
@@ -61,6 +70,7 @@ func (c *callContext) Value(key any) any {
 func (k *Kernel) open(ctx context.Context) (*session, error) {
 	s := &session{kernel: k, memory: memory{limit: k.Limits.Memory}, stderr: ring{size: stderrKept}}
 	s.context.s = s
+	s.state = k.Grants.NewState() // for the start; each call gets its lane's
 	s.world = wasi.World{Args: append([]string{k.Name}, k.Args...), Env: k.Env, Stdout: &s.stderr, Stderr: &s.stderr, Charge: s.tank.charge}
 	s.begin(ctx, max(initTime, k.Limits.Timeout), initFuel, nil)
 	allocate := experimental.WithMemoryAllocator(&s.context, s.memory.allocator())
@@ -71,6 +81,7 @@ func (k *Kernel) open(ctx context.Context) (*session, error) {
 	}
 	s.module = m
 	s.tank.counter = m.ExportedGlobal(meter.ExportFuel).(api.MutableGlobal)
+	s.globals = exportedGlobals(m, k.globals)
 	return s, nil
 }
 
@@ -78,6 +89,7 @@ func (k *Kernel) open(ctx context.Context) (*session, error) {
 func (s *session) begin(ctx context.Context, timeout time.Duration, fuel int64, payers []*pipeline.Budget) {
 	s.stderr.reset()
 	s.message, s.logLeft, s.logLost, s.memory.refused, s.spent = "", s.kernel.Limits.Log, 0, false, 0
+	s.answer = nil // it may be large, and is none of the next call's business
 	s.context.Context = ctx
 	s.tank.begin(ctx, timeout, fuel, payers)
 }
@@ -108,9 +120,12 @@ func (s *session) call(f api.Function, args ...uint64) (uint64, error) {
 	if err := f.CallWithStack(&s.context, s.stack[:]); err != nil {
 		return 0, s.failure(err)
 	}
-	s.reportLost(s.context.Context)
+	s.reportLost()
 	return s.stack[0], nil
 }
+
+// stackOverflow is wazero's text of that trap.
+const stackOverflow = "stack overflow"
 
 // failure classifies how a call ended. The end of the caller's own context is
 // the caller's affair and is passed on as it is.
@@ -118,6 +133,7 @@ func (s *session) failure(err error) error {
 	var exit *sys.ExitError
 	var stopped *stop
 	cause, frames := splitTrap(err)
+	s.overflowed = s.overflowed || cause == stackOverflow
 	f := s.fail(CodeTrap, "trap: %s", cause)
 	f.Frames, f.Err = frames, err
 	switch {

@@ -37,30 +37,41 @@ type Record struct {
 	Time, Seed uint64
 }
 
-// Batch is records with their places in the input frame.
+// Batch is records with their places in the input frame. It may be laid out
+// again and again; its buffers stay.
 type Batch struct {
 	Records []Record
-	values  []uint32 // offset of each value
-	size    uint32
+	// Ports is how many ports the kernel has; 0 means one.
+	Ports int
+	// Seq is the frame's number in its lane, for kernels with state; else 0.
+	Seq    uint64
+	values []uint32 // offset of each value
+	size   uint32
 }
 
 // NewBatch lays out a frame for the records.
 func NewBatch(records []Record) (*Batch, error) {
-	b := &Batch{Records: records, values: make([]uint32, len(records))}
+	b := new(Batch)
+	return b, b.Reset(records)
+}
+
+// Reset lays out a frame for other records.
+func (b *Batch) Reset(records []Record) error {
+	b.Records, b.values = records, b.values[:0]
 	pos := uint64(HeaderSize) + uint64(len(records))*RecordSize
 	for i := range records {
 		r := &records[i]
 		pos = align8(pos + uint64(len(r.Key)) + uint64(len(r.Meta)))
-		b.values[i] = uint32(pos)
+		b.values = append(b.values, uint32(pos))
 		if pos = align8(pos + uint64(len(r.Value))); pos > MaxFrame {
-			return nil, ErrTooLarge
+			return ErrTooLarge
 		}
 	}
 	if pos > MaxFrame {
-		return nil, ErrTooLarge
+		return ErrTooLarge
 	}
 	b.size = uint32(pos)
-	return b, nil
+	return nil
 }
 
 func align8(n uint64) uint64 { return (n + 7) &^ 7 }
@@ -72,35 +83,45 @@ func (b *Batch) Size() uint32 { return b.size }
 // header's time and seed are those of the first record.
 func (b *Batch) Encode(dst []byte) {
 	le := binary.LittleEndian
-	clear(dst[:HeaderSize])
-	le.PutUint32(dst, Magic)
-	le.PutUint32(dst[8:], uint32(len(b.Records)))
-	le.PutUint32(dst[12:], b.size)
+	h := dst[:HeaderSize]
+	le.PutUint64(h, Magic)
+	le.PutUint64(h[8:], pair(len(b.Records), int(b.size)))
+	var first Record
 	if len(b.Records) > 0 {
-		le.PutUint64(dst[16:], b.Records[0].Time)
-		le.PutUint64(dst[24:], b.Records[0].Seed)
+		first = b.Records[0]
 	}
+	le.PutUint64(h[16:], first.Time)
+	le.PutUint64(h[24:], first.Seed)
+	le.PutUint64(h[32:], b.Seq)
 	pos := HeaderSize + RecordSize*len(b.Records)
 	for i := range b.Records {
-		r, d := &b.Records[i], dst[HeaderSize+RecordSize*i:][:RecordSize]
-		key := pos
-		meta := key + copy(dst[key:], r.Key)
-		pos = meta + copy(dst[meta:], r.Meta)
-		value := int(b.values[i])
-		clear(dst[pos:value])
-		pos = value + copy(dst[value:], r.Value)
-		end := int(align8(uint64(pos)))
-		clear(dst[pos:end])
-		pos = end
-		put(d, key, len(r.Key), value, len(r.Value))
-		le.PutUint64(d[16:], r.Time)
-		le.PutUint64(d[24:], r.Seed)
-		put(d[32:], meta, len(r.Meta))
+		pos = b.record(dst, i, pos)
 	}
 }
 
-func put(d []byte, numbers ...int) {
-	for i, n := range numbers {
-		binary.LittleEndian.PutUint32(d[4*i:], uint32(n))
+// record writes record i, whose arena begins at pos, and returns where it ends.
+func (b *Batch) record(dst []byte, i, pos int) int {
+	le := binary.LittleEndian
+	r, d := &b.Records[i], dst[HeaderSize+RecordSize*i:][:RecordSize]
+	value := int(b.values[i])
+	meta := pos
+	if len(r.Key) > 0 {
+		meta += copy(dst[pos:], r.Key)
 	}
+	le.PutUint64(d, pair(pos, len(r.Key)))
+	le.PutUint64(d[8:], pair(value, len(r.Value)))
+	le.PutUint64(d[16:], r.Time)
+	le.PutUint64(d[24:], r.Seed)
+	le.PutUint64(d[32:], pair(meta, len(r.Meta)))
+	if len(r.Meta) > 0 {
+		copy(dst[meta:], r.Meta)
+	}
+	clear(dst[meta+len(r.Meta) : value])
+	end := value + copy(dst[value:], r.Value)
+	next := int(align8(uint64(end)))
+	clear(dst[end:next])
+	return next
 }
+
+// pair is two numbers of 32 bits as one of 64, the first in the lower half.
+func pair(low, high int) uint64 { return uint64(uint32(low)) | uint64(uint32(high))<<32 }

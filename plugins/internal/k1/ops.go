@@ -69,27 +69,43 @@ func readDescriptor(d []byte) descriptor {
 	return descriptor{le.Uint32(d), Code(le.Uint16(d[4:])), le.Uint16(d[6:]), u(8), u(12), u(16), u(20)}
 }
 
-// Decode checks an out frame, which may lie in the kernel's memory, and returns
-// its operations. Replaced bytes are copied once, all together; kept and sliced
-// ones are those of the batch.
-func (b *Batch) Decode(frame []byte) ([]Op, error) {
+// Decode checks an out frame, which may lie in the kernel's memory, and appends
+// its operations to ops; the error is a *FrameError. Replaced bytes are copied once, all together; kept and
+// sliced ones are those of the batch.
+func (b *Batch) Decode(ops []Op, frame []byte) ([]Op, error) {
 	n, err := outHeader(frame)
 	if err != nil {
 		return nil, err
 	}
 	arena := uint64(OutHeaderSize + OpSize*n)
-	data := append([]byte(nil), frame[arena:]...)
-	c := cursor{arena: arena, pos: arena, end: uint64(len(frame)), data: data}
-	ops := make([]Op, n)
-	for i := range ops {
-		d := readDescriptor(frame[OutHeaderSize+OpSize*i:])
-		op, err := b.op(d, &c)
+	c := cursor{arena: arena, pos: arena, end: uint64(len(frame))}
+	if arena < c.end {
+		c.data = append([]byte(nil), frame[arena:]...)
+	}
+	for i := range n {
+		d := frame[OutHeaderSize+OpSize*i:][:OpSize]
+		if op, ok := b.keep(d); ok {
+			ops = append(ops, op)
+			continue
+		}
+		op, err := b.op(readDescriptor(d), &c)
 		if err != nil {
 			return nil, bad("operation %d: %w", i, err)
 		}
-		ops[i] = op
+		ops = append(ops, op)
 	}
 	return ops, nil
+}
+
+// keep reads the commonest operation, a KEEP without fault to port 0.
+func (b *Batch) keep(d []byte) (op Op, ok bool) {
+	le := binary.LittleEndian
+	head := le.Uint64(d) // source, then code and port: 0
+	if head >= uint64(len(b.Records)) || le.Uint32(d[12:])|le.Uint32(d[20:]) != 0 {
+		return Op{}, false
+	}
+	r := &b.Records[head]
+	return Op{Source: uint32(head), Key: r.Key, Value: r.Value}, true
 }
 
 func outHeader(frame []byte) (n int, err error) {
@@ -117,8 +133,8 @@ func (b *Batch) op(d descriptor, c *cursor) (Op, error) {
 	if uint64(d.source) >= uint64(len(b.Records)) {
 		return op, fmt.Errorf("source %d of %d records", d.source, len(b.Records))
 	}
-	if d.code != Err && d.port != 0 {
-		return op, fmt.Errorf("%s to port %d: the kernel has one port, 0", d.code, d.port)
+	if d.code != Err && int(d.port) >= max(1, b.Ports) {
+		return op, fmt.Errorf("%s to port %d: the kernel has %d", d.code, d.port, max(1, b.Ports))
 	}
 	r, err := &b.Records[d.source], error(nil)
 	switch d.code {

@@ -88,7 +88,7 @@ func TestDecodeMatchesTheVectors(t *testing.T) {
 		Key, Value string
 	}
 	for _, out := range v.Out {
-		ops, err := batches[out.In].Decode(unhex(t, out.Hex))
+		ops, err := batches[out.In].Decode(nil, unhex(t, out.Hex))
 		if err != nil {
 			t.Errorf("%s: %v", out.Name, err)
 			continue
@@ -112,7 +112,7 @@ func TestDecodeRefusesTheBadVectors(t *testing.T) {
 		t.Fatalf("only %d bad frames", len(v.BadOut))
 	}
 	for _, out := range v.BadOut {
-		_, err := batches[out.In].Decode(unhex(t, out.Hex))
+		_, err := batches[out.In].Decode(nil, unhex(t, out.Hex))
 		var bad *FrameError
 		if !errors.As(err, &bad) {
 			t.Errorf("%s: got %v, want a FrameError", out.Name, err)
@@ -126,7 +126,7 @@ func TestDecodeCopiesOutOfTheKernelsMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	frame := unhex(t, "0100000029000000"+"0000000000000000"+"00000000"+"0200"+"0000"+"0000000000000000"+"2800000001000000"+"78")
-	ops, err := b.Decode(frame)
+	ops, err := b.Decode(nil, frame)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func FuzzFrame(f *testing.F) {
 	}
 	b := batches["three records"]
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		ops, err := b.Decode(frame)
+		ops, err := b.Decode(nil, frame)
 		var bad *FrameError
 		if err != nil && !errors.As(err, &bad) {
 			t.Fatalf("untyped error %v", err)

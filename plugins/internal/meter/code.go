@@ -73,6 +73,7 @@ func (c *coder) function(r *wasmbin.Reader, n int, code []byte) {
 	if r.Err() != nil {
 		return
 	}
+	c.w.used.function(index, len(code), declared, &c.scan)
 	c.count, c.length = uint32(c.scan.locals), uint32(c.scan.locals)+1
 	c.declare(groups, code[:start])
 	c.write(code, start)

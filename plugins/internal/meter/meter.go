@@ -75,6 +75,7 @@ type rewriter struct {
 	sections map[byte]section
 	names    names
 	refusal  Refusal
+	used     Usage
 	out      Metered
 
 	params          []int    // number of parameters by type
@@ -87,7 +88,14 @@ type rewriter struct {
 
 // Rewrite meters a module. The error is a *Refusal.
 func Rewrite(wasm []byte, caps Caps) (*Metered, error) {
-	w := &rewriter{caps: caps, sections: make(map[byte]section)}
+	return newRewriter(caps).run(wasm)
+}
+
+func newRewriter(caps Caps) *rewriter {
+	return &rewriter{caps: caps, sections: make(map[byte]section)}
+}
+
+func (w *rewriter) run(wasm []byte) (*Metered, error) {
 	if w.split(wasm) {
 		w.out.WASM = append(make([]byte, 0, len(wasm)+len(wasm)/2), magic...)
 		for _, id := range sectionOrder() {
@@ -303,6 +311,7 @@ func (w *rewriter) tableSection(r *wasmbin.Reader) []byte {
 		at := r.Offset()
 		kind, l := r.ValueType(), r.Limits()
 		w.tables++
+		w.used.TableEntries = max(w.used.TableEntries, int(l.Min))
 		if l.Min > most {
 			w.problem(at, "a table of %d entries, the limit is %d", l.Min, most)
 		}

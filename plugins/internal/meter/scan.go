@@ -68,6 +68,7 @@ type scanner struct {
 	types   int
 
 	control, nesting int
+	brTable          int  // entries of the longest one
 	lengths          bool // it has an edit of kind editLength
 	writesTables     bool
 	dropsSegments    bool
@@ -77,7 +78,7 @@ type scanner struct {
 // body reads the instructions of a function, from behind its locals.
 func (s *scanner) body(r *wasmbin.Reader) {
 	s.edits, s.points, s.frames, s.loops, s.loop = s.edits[:0], s.points[:0], s.frames[:0], s.loops[:0], -1
-	s.control, s.nesting, s.lengths = 0, 0, false
+	s.control, s.nesting, s.brTable, s.lengths = 0, 0, 0, false
 	s.open(wasmbin.OpCall, r, 0) // the function itself
 	for !r.End() {
 		at := r.Pos()
@@ -235,7 +236,9 @@ func (s *scanner) branch(r *wasmbin.Reader, in wasmbin.Instr) {
 	}
 	switch in.Op {
 	case wasmbin.OpBrTable:
-		if n := len(in.Labels) - 1; n > s.caps.BrTable {
+		n := len(in.Labels) - 1
+		s.brTable = max(s.brTable, n)
+		if n > s.caps.BrTable {
 			s.shape(r.Offset(), fmt.Sprintf("br_table with %d entries, the limit is %d", n, s.caps.BrTable))
 		}
 		for _, label := range in.Labels {

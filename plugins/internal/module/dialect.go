@@ -32,7 +32,6 @@ var k1Exports = []struct {
 	{"k1_buffer", "(i32) -> i32", false},
 	{"k1_init", "(i32, i32) -> i64", false},
 	{"k1_run", "(i32, i32) -> i64", false},
-	{"k1_meta", "() -> i64", true},
 	{"k1_flush", "(i32) -> i64", true},
 	{"_initialize", "()", true},
 }
@@ -45,6 +44,10 @@ func KernelImports() map[string]Sig {
 		"counter":   "(i32, i64)",
 		"state_get": "(i32, i32, i32, i32) -> i64",
 		"state_put": "(i32, i32, i32, i32) -> i64",
+		"http":      "(i32, i32, i32, i32) -> i64",
+		"blob":      "(i32, i32, i32, i32) -> i64",
+		"secret":    "(i32, i32, i32, i32) -> i64",
+		"rest":      "(i32, i32, i32) -> i64",
 	}
 }
 
@@ -86,8 +89,11 @@ func (m *Module) Check(d Dialect, wasi map[string]Sig) []string {
 		}
 	}
 	known := map[string]map[string]Sig{ImportWASI: wasi}
-	if d == K1 {
+	switch d {
+	case K1:
 		known[ImportKernel] = KernelImports()
+	case Extism:
+		known[ImportExtism] = ExtismImports()
 	}
 	m.checkImports(known, add)
 	return found

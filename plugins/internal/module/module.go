@@ -65,6 +65,9 @@ type Module struct {
 	Exports []Export
 	// MemoryMin is the initial size of its own memory in bytes; 0 without one.
 	MemoryMin uint64
+	// MemoryMax is what its own memory may grow to in bytes; 0 if it does not
+	// say.
+	MemoryMax uint64
 	// Memories counts its own memories.
 	Memories int
 	// Start tells that it has a start section.
@@ -143,11 +146,19 @@ func (m *Module) section(id byte, r reader) {
 	case 3:
 		r.each(func() { m.funcs = append(m.funcs, m.sig(r, r.U32())) })
 	case 5:
-		r.each(func() { m.Memories++; m.MemoryMin = max(m.MemoryMin, uint64(r.Limits().Min)*PageSize) })
+		r.each(func() { m.memory(r.Limits()) })
 	case 7:
 		r.each(func() { m.exportEntry(r) })
 	case 8:
 		m.Start = true
+	}
+}
+
+func (m *Module) memory(l wasmbin.Limits) {
+	m.Memories++
+	m.MemoryMin = max(m.MemoryMin, uint64(l.Min)*PageSize)
+	if l.HasMax {
+		m.MemoryMax = uint64(l.Max) * PageSize
 	}
 }
 

@@ -84,13 +84,29 @@ func Signatures() map[string]module.Sig {
 	return sigs
 }
 
+// HostFunc is one function for a runtime; it finds its World in the context and
+// its memory in the module that calls it.
+type HostFunc struct {
+	Name            string
+	Params, Results []api.ValueType
+	Call            api.GoModuleFunc
+}
+
+// HostFuncs returns all functions, for a runtime that takes them one by one.
+func HostFuncs() []HostFunc {
+	all := []HostFunc{{"proc_exit", []api.ValueType{i32}, nil, procExit}}
+	for name, f := range functions() {
+		all = append(all, HostFunc{name, f.params, []api.ValueType{i32}, adapt(f.do)})
+	}
+	return all
+}
+
 // Instantiate adds the host module wasi_snapshot_preview1 to a runtime.
 func Instantiate(ctx context.Context, r wazero.Runtime) error {
 	b := r.NewHostModuleBuilder(module.ImportWASI)
-	for name, f := range functions() {
-		b.NewFunctionBuilder().WithGoModuleFunction(adapt(f.do), f.params, []api.ValueType{i32}).Export(name)
+	for _, f := range HostFuncs() {
+		b.NewFunctionBuilder().WithGoModuleFunction(f.Call, f.Params, f.Results).Export(f.Name)
 	}
-	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(procExit), []api.ValueType{i32}, nil).Export("proc_exit")
 	_, err := b.Instantiate(ctx)
 	return err
 }

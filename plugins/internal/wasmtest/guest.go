@@ -19,6 +19,10 @@ type Guest struct {
 	// ABI is what k1_abi answers, Buffer what k1_buffer answers (0: BufferAt).
 	ABI    int64
 	Buffer int32
+	// Room is the body of k1_buffer; nil answers Buffer.
+	Room [][]byte
+	// Pages is the size of the memory; 0 means 8.
+	Pages uint32
 	// Answer is the out frame; nil is one without operations.
 	Answer []byte
 	// Then may add to the module or break it.
@@ -51,10 +55,16 @@ func (g Guest) Bytes() []byte {
 	if g.Init == nil {
 		g.Init = [][]byte{Const64(0)}
 	}
-	m.Memory(pages)
+	if g.Room == nil {
+		g.Room = [][]byte{Const(g.Buffer)}
+	}
+	if g.Pages == 0 {
+		g.Pages = pages
+	}
+	m.Memory(g.Pages)
 	m.Data(AnswerAt, g.Answer)
 	m.Func("k1_abi", nil, []byte{I64}, 0, Const64(g.ABI))
-	m.Func("k1_buffer", []byte{I32}, []byte{I32}, 0, Const(g.Buffer))
+	m.Func("k1_buffer", []byte{I32}, []byte{I32}, 0, g.Room...)
 	m.Func("k1_init", []byte{I32, I32}, []byte{I64}, 0, g.Init...)
 	m.Func("k1_run", []byte{I32, I32}, []byte{I64}, 0, g.Run...)
 	if g.Then != nil {

@@ -11,8 +11,8 @@ const (
 // Module is a module under construction. Imports come first; functions are
 // numbered in the order of Import and Func together.
 type Module struct {
-	types, imports, funcs, exports, codes, data [][]byte
-	memory, table, start                        []byte
+	types, imports, funcs, exports, elems, codes, data [][]byte
+	memory, table, start, custom                       []byte
 }
 
 // Import adds an imported function and returns its index.
@@ -54,6 +54,24 @@ func (m *Module) ExportMemoryAs(name string) {
 	m.exports = append(m.exports, cat(str(name), []byte{2, 0}))
 }
 
+// Elem puts functions into the table, from entry 0 on.
+func (m *Module) Elem(functions ...uint32) {
+	elem := cat([]byte{0}, Const(0), []byte{0x0b}, leb(uint32(len(functions))))
+	for _, f := range functions {
+		elem = append(elem, leb(f)...)
+	}
+	m.elems = append(m.elems, elem)
+}
+
+// Custom adds a custom section at the end.
+func (m *Module) Custom(name string, b []byte) {
+	body := cat(str(name), b)
+	m.custom = cat(m.custom, []byte{0}, leb(uint32(len(body))), body)
+}
+
+// Type adds a function type, for CallIndirect, and returns its index.
+func (m *Module) Type(params, results []byte) uint32 { return m.sig(params, results) }
+
 // Start names the function that runs at instantiation.
 func (m *Module) Start(index uint32) { m.start = leb(index) }
 
@@ -89,9 +107,10 @@ func (m *Module) Bytes() []byte {
 	if m.start != nil {
 		out = cat(out, []byte{8}, leb(uint32(len(m.start))), m.start)
 	}
+	section(9, m.elems)
 	section(10, m.codes)
 	section(11, m.data)
-	return out
+	return append(out, m.custom...)
 }
 
 func cat(parts ...[]byte) []byte {

@@ -44,5 +44,14 @@
 // kernel depends on the other records of the batch and on earlier calls, and so
 // does the order of a map: sort what you range over.
 //
+// HTTP, Blob, Secret and State reach what the pipeline grants; a module that
+// calls none of them imports none of them, so there is nothing to grant.
+//
 // Try runs a handler in an ordinary test, through the same frames.
+//
+//   - handler.go, record.go, strings.go: what a kernel is written with
+//   - capability.go: what needs a grant
+//   - frame.go, writer.go: the frames of spec/kernel-abi.md, from the guest's side
+//   - serve.go, abi_wasip1.go: the module's exports; abi_native.go, try.go,
+//     host.go: the same in tests
 package kernel

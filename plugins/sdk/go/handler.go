@@ -59,25 +59,39 @@ func Retry(err error) error { return verdict{err, portRetry} }
 // Skip ends the record as skipped: a result, not a failure.
 func Skip(reason string) error { return verdict{errors.New(reason), portSkip} }
 
-// handle runs a batch through the handler and leaves the answer in w.
-func handle(h Handler, frame []byte, w *writer) ([]byte, error) {
+// batch is what one call needs; it is kept for the next one.
+type batch struct {
+	out    writer
+	record Record
+}
+
+// handle runs a frame through the handler and returns the out frame, which
+// stays valid until the next call.
+func (b *batch) handle(h Handler, frame []byte) ([]byte, error) {
 	n, err := count(frame)
 	if err != nil {
 		return nil, err
 	}
-	w.reset()
+	b.out.reset(n)
 	for i := range n {
 		in, err := record(frame, i)
 		if err != nil {
 			return nil, err
 		}
-		before := w.mark()
-		if err := h.Handle(&Record{in: in, out: w, src: uint32(i)}); err != nil {
-			w.undo(before)
-			var v verdict
-			errors.As(err, &v)
-			w.op(op{src: uint32(i), code: opErr, port: v.port, value: []byte(err.Error())})
+		before := b.out.mark()
+		b.record = Record{in: in, out: &b.out, src: uint32(i)}
+		if err := h.Handle(&b.record); err != nil {
+			b.out.undo(before)
+			b.fail(err)
 		}
 	}
-	return w.finish(), nil
+	return b.out.finish(), nil
+}
+
+// fail answers the current record with an error.
+func (b *batch) fail(err error) {
+	var v verdict
+	errors.As(err, &v)
+	text := err.Error()
+	copy(b.out.put(b.record.src, opErr, v.port, nil, len(text)), text)
 }

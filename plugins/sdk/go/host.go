@@ -38,6 +38,13 @@ func align8(frame []byte) []byte {
 	return append(frame, make([]byte, -len(frame)&7)...)
 }
 
+// op is one operation.
+type op struct {
+	src        uint32
+	code, port uint16
+	key, value []byte
+}
+
 // readOps reads an out frame of our own.
 func readOps(in, out []byte) []op {
 	le := binary.LittleEndian

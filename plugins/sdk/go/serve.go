@@ -7,7 +7,7 @@ import "errors"
 var module struct {
 	factory Factory
 	handler Handler
-	writer  writer
+	batch   batch
 	buffer  []byte
 }
 
@@ -49,7 +49,7 @@ func runBatch(frame []byte) ([]byte, int64) {
 		hostFail(codeNoKernel, "k1_run before k1_init")
 		return nil, codeNoKernel
 	}
-	out, err := handle(module.handler, frame, &module.writer)
+	out, err := module.batch.handle(module.handler, frame)
 	if err != nil {
 		hostFail(codeFrame, err.Error())
 		return nil, codeFrame

@@ -12,6 +12,8 @@ type Answer struct {
 	// Values are the results in order: kept, sliced and new ones alike. Empty
 	// and without Err, the record was dropped.
 	Values [][]byte
+	// Ports are the output ports of the Values; nil if all are 0.
+	Ports []uint16
 	// Err is the handler's message if it failed the record, and Retry and
 	// Skipped what kind of failure it is.
 	Err            string
@@ -22,8 +24,7 @@ type Answer struct {
 // host would use. The error is for records that no frame can hold.
 func Try(h Handler, records ...Input) ([]Answer, error) {
 	frame := inputFrame(records)
-	var w writer
-	out, err := handle(h, frame, &w)
+	out, err := new(batch).handle(h, frame)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +39,9 @@ func Try(h Handler, records ...Input) ([]Answer, error) {
 			o.value = records[o.src].Value
 		}
 		a.Values = append(a.Values, append([]byte{}, o.value...))
+		if o.port != 0 || a.Ports != nil {
+			a.Ports = append(append(a.Ports, make([]uint16, len(a.Values)-1-len(a.Ports))...), o.port)
+		}
 	}
 	return answers, nil
 }

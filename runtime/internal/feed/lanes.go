@@ -50,6 +50,7 @@ func (l *lanes) place(f *sched.Flight) {
 			f.Err = pipeline.Fail("lane", "lane %d of %d", p.Lane, len(l.queue))
 		default:
 			f.Lane, f.Key = p.Lane, p.Key
+			f.Item.Lane = p.Lane
 		}
 	}
 	l.queue[f.Lane] = append(l.queue[f.Lane], f)

@@ -103,8 +103,9 @@ func (l *Line) walk(f *Flight) (err error) {
 		}
 	}()
 	ctx, stages, ordered := f.Ctx, l.Stages, l.First >= 0
+	done := ctx.Done() // asked once: a call of the context at each stage costs as much as the stage's own
 	for f.At < len(stages) {
-		if ctx.Err() != nil {
+		if over(done) {
 			err = context.Cause(ctx)
 			break
 		}
@@ -123,6 +124,19 @@ func (l *Line) walk(f *Flight) (err error) {
 	}
 	returned = true
 	return err
+}
+
+// over reports that a context has ended, whose channel is done.
+func over(done <-chan struct{}) bool {
+	if done == nil {
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
 }
 
 // crashed turns a panic of the stage that the flight is in into its error.

@@ -1,0 +1,74 @@
+package capability
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestHostsOnTheList(t *testing.T) {
+	list := patterns([]string{"api.example.com", "Case.Example.COM", "port.example.com:8443", "*.tree.example.com", "*.p.example.com:81",
+		"192.0.2.7", "192.0.2.8:8080", "2001:db8::1", "[2001:db8::2]", "[2001:db8:0::3]:8080", "localhost:9000"})
+	if len(list) != 11 {
+		t.Fatalf("%d patterns were read", len(list))
+	}
+	for text, want := range map[string]bool{
+		"http://api.example.com/":              true,
+		"https://api.example.com/x?y=z":        true,
+		"http://API.example.com:80/":           true,
+		"https://api.example.com:443/":         true,
+		"http://api.example.com:443/":          false, // not the scheme's own
+		"https://api.example.com:80/":          false,
+		"http://api.example.com:8080/":         false,
+		"http://api.example.com./":             false,
+		"http://xapi.example.com/":             false,
+		"http://api.example.com.invalid/":      false,
+		"http://example.com/":                  false,
+		"http://case.example.com/":             true,
+		"https://port.example.com:8443/":       true,
+		"http://port.example.com:8443/":        true,
+		"https://port.example.com/":            false,
+		"https://port.example.com:08443/":      false,
+		"http://a.tree.example.com/":           true,
+		"http://a.b.tree.example.com/":         true,
+		"http://tree.example.com/":             false,
+		"http://.tree.example.com/":            false,
+		"http://xtree.example.com/":            false,
+		"http://x\u3002tree.example.com/":      false, // an ideographic full stop
+		"http://x\u3002y.tree.example.com/":    false,
+		"http://a.tree.example.com:8080/":      false,
+		"http://a.p.example.com:81/":           true,
+		"http://a.p.example.com/":              false,
+		"http://192.0.2.7/":                    true,
+		"http://192.0.2.7:8080/":               false,
+		"http://192.0.2.8:8080/":               true,
+		"http://[2001:db8::1]/":                true,
+		"http://[2001:db8:0:0:0:0:0:1]/":       true,
+		"http://[2001:db8::2]/":                true,
+		"http://[2001:db8::3]:8080/":           true,
+		"http://[::ffff:192.0.2.7]/":           false,
+		"http://[2001:db8::1%25eth0]/":         false,
+		"http://localhost:9000/":               true,
+		"http://localhost/":                    false,
+		"http://api.example.com@example.com/x": false,
+	} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := list.allows(u); got != want {
+			t.Errorf("%s: %t, want %t", text, got, want)
+		}
+	}
+}
+
+func TestPatternsThatCannotBe(t *testing.T) {
+	for _, text := range []string{"", "*", "*.", "*.com", "a.*.example.com", "*example.com", "http://example.com", "example.com/x",
+		"example.com:", "example.com:0", "example.com:080", "example.com:65536", "example.com:99999999999999999999", "example.com:http",
+		"exämple.com", "a..example.com", "-a.example.com", "a-.example.com", "user@example.com", "example.com.", "fe80::1%eth0",
+		strings.Repeat("a", 64) + ".example.com", strings.Repeat("abcdefgh.", 30) + "com"} {
+		if p, err := parsePattern(text); err == nil {
+			t.Errorf("%q was read as %+v", text, p)
+		}
+	}
+}

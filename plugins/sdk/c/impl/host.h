@@ -1,0 +1,35 @@
+/* What the kernel imports; a module holds only the imports that it uses. */
+
+#ifdef __wasm__
+#ifndef __wasm_bulk_memory__
+#error "build with -mbulk-memory: copying is three to twenty-five times slower without"
+#endif
+#define K1_IMPORT(name) __attribute__((import_module("kernel/1"), import_name(name)))
+#define K1_EXPORT(name) __attribute__((export_name(name)))
+#else /* a native build, for tests: they bring the host's functions */
+#define K1_IMPORT(name)
+#define K1_EXPORT(name)
+#endif
+
+K1_IMPORT("log") void k1_host_log(int32_t level, const void *text, size_t len);
+K1_IMPORT("fail") void k1_host_fail(int32_t code, const void *text, size_t len);
+K1_IMPORT("counter") void k1_host_counter(int32_t id, int64_t delta);
+K1_IMPORT("state_get") int64_t k1_host_state_get(const void *key, size_t key_len, void *buf, size_t cap);
+K1_IMPORT("state_put") int64_t k1_host_state_put(const void *key, size_t key_len, const void *value, size_t len);
+K1_IMPORT("http") int64_t k1_host_http(const void *request, size_t len, void *buf, size_t cap);
+K1_IMPORT("blob") int64_t k1_host_blob(const void *digest, size_t len, void *buf, size_t cap);
+K1_IMPORT("secret") int64_t k1_host_secret(const void *name, size_t len, void *buf, size_t cap);
+K1_IMPORT("rest") int64_t k1_host_rest(size_t from, void *buf, size_t cap);
+
+void k1_log(int level, const void *text, size_t len) { k1_host_log(level, text, len); }
+void k1_count(int id, int64_t delta) { k1_host_counter(id, delta); }
+
+int k1_fail(const void *text, size_t len) {
+	k1_host_fail(-1, text, len);
+	return -1;
+}
+
+_Noreturn void k1_panic(const void *text, size_t len) {
+	k1_host_fail(-1, text, len);
+	__builtin_trap();
+}
