@@ -5,10 +5,10 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/capability"
+	"github.com/waybill-dev/waybill/plugins/internal/manifest"
 )
 
 // grantProblems lists what is wrong with the grants beyond their types.
@@ -24,7 +24,7 @@ func (c Config) grantProblems() []problem {
 			seen[name] = true
 		}
 		for _, p := range g.problems() {
-			found = append(found, problem{path: at + "." + p.Path, code: codeBadGrant, hint: p.Hint, message: p.Message})
+			found = append(found, problem{path: manifest.Join(at, p.Path), code: codeBadGrant, hint: p.Hint, message: p.Message})
 		}
 	}
 	return found
@@ -46,7 +46,7 @@ func (g *Grant) problems() []capability.Problem {
 		return []capability.Problem{{Path: "", Message: "grants nothing"}}
 	}
 	for i := range found {
-		found[i].Path = strings.TrimSuffix(g.name()+"."+found[i].Path, ".")
+		found[i].Path = manifest.Join(g.name(), found[i].Path)
 	}
 	return found
 }

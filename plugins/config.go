@@ -19,7 +19,9 @@ type Config struct {
 	// The module: a file, relative to the pipeline file.
 	Use string `yaml:"use"`
 	// Configuration for the kernel, handed to it as JSON when it starts. For
-	// a WASI command: args (a list of strings) and env (a map of strings).
+	// a WASI command: args (a list of strings) and env (a map of strings). For
+	// an Extism plug-in: function (the export to call) and config (a map of
+	// strings).
 	With map[string]any `yaml:"with,optional"`
 	// What the kernel reads: body, or the name of an artifact.
 	Input string `yaml:"input,optional"`

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/plugins/internal/host"
+	"github.com/waybill-dev/waybill/plugins/internal/k1"
 	"github.com/waybill-dev/waybill/plugins/internal/toolchain"
 )
 
@@ -20,7 +22,7 @@ const (
 
 func TestConformAssemblyScript(t *testing.T) {
 	if *updateConform {
-		wasm := buildAssemblyScriptConform(t)
+		wasm := buildAssemblyScript(t, assemblyscriptSDK+"/conform/index.ts")
 		sum := fmt.Sprintf("%s  conform.wasm\n", strings.TrimPrefix(string(pipeline.DigestOf(wasm)), "sha256:"))
 		for name, data := range map[string][]byte{assemblyscriptGolden: wasm, assemblyscriptGolden + ".sha256": []byte(sum)} {
 			if err := os.WriteFile(name, data, 0o644); err != nil {
@@ -45,18 +47,58 @@ func TestConformAssemblyScriptIsItsSource(t *testing.T) {
 	if want := strings.TrimPrefix(string(pipeline.DigestOf(golden)), "sha256:") + "  conform.wasm\n"; string(sum) != want {
 		t.Errorf("conform.wasm.sha256 is %q, want %q", sum, want)
 	}
-	if fresh := buildAssemblyScriptConform(t); !bytes.Equal(fresh, golden) {
+	if fresh := buildAssemblyScript(t, assemblyscriptSDK+"/conform/index.ts"); !bytes.Equal(fresh, golden) {
 		t.Errorf("the source gives %s, committed is %s: go test ./plugins -run TestConformAssemblyScript -update-conform",
 			pipeline.DigestOf(fresh).Short(), pipeline.DigestOf(golden).Short())
 	}
 }
 
-// buildAssemblyScriptConform compiles the conformance kernel as a project of a
-// user: the SDK is copied into it.
-func buildAssemblyScriptConform(t *testing.T) []byte {
+// TestConformAssemblyScriptWithCollector: kernels that keep objects are compiled
+// with the runtime "minimal".
+func TestConformAssemblyScriptWithCollector(t *testing.T) {
+	wasm := buildAssemblyScript(t, assemblyscriptSDK+"/conform/index.ts", `"runtime": "stub"`, `"runtime": "minimal"`)
+	path := filepath.Join(t.TempDir(), "minimal.wasm")
+	if err := os.WriteFile(path, wasm, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	checkConform(t, path)
+	spec := soakSpec{Path: path, Cache: filepath.Join(built.cache, "kernels"), Items: shortSoak, State: host.Lane, Memory: 4 << 20}
+	if r := soak(t, spec); r.Digest == "" {
+		t.Error("no result")
+	}
+}
+
+func TestAssemblyScriptTrapSaysWhere(t *testing.T) {
+	golden, err := os.ReadFile(assemblyscriptGolden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &conformance{wasm: golden}
+	_, err = c.pool(t, "{}").Run(t.Context(), nil, 0, []k1.Record{{Value: []byte("$")}})
+	var f *host.Failure
+	if !errors.As(err, &f) || !strings.HasPrefix(f.Message, "as ordered (index.ts:") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// buildAssemblyScript compiles one file as a project of a user: the SDK is
+// copied into it, and the flags are the conformance kernel's with pairs of old
+// and new text replaced.
+func buildAssemblyScript(t *testing.T, source string, flags ...string) []byte {
 	t.Helper()
 	dir := t.TempDir()
-	copyMatches(t, dir, assemblyscriptSDK+"/conform/index.ts", assemblyscriptSDK+"/conform/asconfig.json")
+	copyMatches(t, dir, source, assemblyscriptSDK+"/conform/asconfig.json")
+	if err := os.Rename(filepath.Join(dir, filepath.Base(source)), filepath.Join(dir, "index.ts")); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "asconfig.json")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, []byte(strings.NewReplacer(flags...).Replace(string(text))), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	copyMatches(t, filepath.Join(dir, "waybill"), assemblyscriptSDK+"/*.ts")
 	out := filepath.Join(dir, "out.wasm")
 	var log bytes.Buffer

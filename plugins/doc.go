@@ -15,10 +15,13 @@
 // (and kept in the cache folder), and has one instance per carrier.
 //
 //   - config.go, validate.go: the stage's configuration and its problems
+//   - grant.go, secret.go: the capabilities in a pipeline file; capabilities.go:
+//     what they come to; wants.go: what the kernel's manifest says against them
 //   - stage.go, item.go: items to records, operations to items
 //   - run.go: `waybill kernel run`
 //   - internal/module: reads a binary; internal/meter: makes it count its work;
-//     internal/k1: the frames; internal/wasi: the deterministic WASI;
+//     internal/manifest: what a kernel says about itself; internal/capability:
+//     what it may reach; internal/k1: the frames; internal/wasi: the deterministic WASI;
 //     internal/host: wazero, instances, limits, failures
 //
 // It must not know the engine, the command line or other stages.

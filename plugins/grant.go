@@ -13,7 +13,7 @@ import (
 type Grant struct {
 	HTTP   *HTTPGrant
 	Blob   *BlobGrant
-	Secret map[string]Secret
+	Secret SecretGrant
 	State  *StateGrant
 }
 
@@ -22,16 +22,17 @@ type HTTPGrant struct {
 	// Hosts that may be asked: api.example.com, *.example.com (any name below
 	// it) or an address, each with or without a port.
 	Hosts []string `yaml:"hosts"`
-	// Methods that may be used.
+	// Methods that may be used; GET and HEAD if it is left out.
 	Methods []string `yaml:"methods,optional"`
-	// Longest time of one request, redirects included.
+	// Longest time of one request, redirects included; 10s if it is left out.
 	Timeout pipeline.Duration `yaml:"timeout,optional" min:"1ms"`
-	// Largest request.
+	// Largest request; 1MiB if it is left out.
 	Request pipeline.Bytes `yaml:"request,optional" min:"1"`
-	// Largest response.
+	// Largest response; 1MiB if it is left out.
 	Response pipeline.Bytes `yaml:"response,optional" min:"1"`
 	// Whether addresses that are not of the public internet may be reached:
-	// loopback, private and link-local ones.
+	// loopback, private and link-local ones. It allows credentials without TLS
+	// too.
 	Private bool `yaml:"private,optional"`
 	// Headers that the host adds when the kernel asks for them by name; it never
 	// sees them.
@@ -53,13 +54,17 @@ type BlobGrant struct {
 	// The object store, such as file:var/objects; paths are relative to the
 	// pipeline file.
 	From string `yaml:"from"`
-	// Largest content.
+	// Largest content; 16MiB if it is left out.
 	Size pipeline.Bytes `yaml:"size,optional" min:"1"`
 }
 
+// SecretGrant lets the kernel read values by their name.
+type SecretGrant map[string]Secret
+
 // StateGrant lets the kernel keep values by key between calls, one set per lane.
 type StateGrant struct {
-	// All keys and values together, with 64 bytes for each entry.
+	// All keys and values together, with 64 bytes for each entry; 1MiB if it is
+	// left out.
 	Size pipeline.Bytes `yaml:"size,optional" min:"1"`
 }
 
@@ -79,7 +84,7 @@ func (Grant) Variants() (byName map[string]pipeline.Variant, common reflect.Type
 	return map[string]pipeline.Variant{
 		capability.NameHTTP:   {Type: reflect.TypeFor[HTTPGrant]()},
 		capability.NameBlob:   {Type: reflect.TypeFor[BlobGrant]()},
-		capability.NameSecret: {Type: reflect.TypeFor[map[string]Secret]()},
+		capability.NameSecret: {Type: reflect.TypeFor[SecretGrant]()},
 		capability.NameState:  {Type: reflect.TypeFor[StateGrant]()},
 	}, reflect.TypeFor[struct{}]()
 }

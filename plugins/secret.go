@@ -8,10 +8,11 @@ import (
 	"github.com/waybill-dev/waybill/pipeline"
 )
 
-// Secret is a value that comes from ${env:} or ${file:}. However it is printed,
-// logged or encoded, it shows as [secret]; Reveal returns it.
+// Secret is a text with ${env:NAME} or ${file:path} in it; the value itself may
+// not stand in the pipeline file. It shows in no plan, message, log or receipt.
 type Secret string
 
+// blotted is what is printed, logged and encoded in its place.
 const blotted = "[secret]"
 
 // codePlainSecret: a secret that stands in the file for everybody to read.

@@ -60,18 +60,16 @@ func TestSoak(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv(envSoakItems)); err == nil {
 		items = n
 	}
-	for name, memory := range map[string]uint64{
-		built.path("conform.wasm"):                16 << 20,
-		"sdk/rust/conform/conform.wasm":           4 << 20,
-		"sdk/c/conform/conform.wasm":              4 << 20,
-		"sdk/assemblyscript/conform/conform.wasm": 4 << 20,
-		"sdk/zig/conform/conform.wasm":            4 << 20,
-	} {
-		t.Run(filepath.Base(filepath.Dir(filepath.Dir(name))), func(t *testing.T) {
-			if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
-				t.Skip("there is no such golden module")
+	for lang, memory := range map[string]uint64{"go": 16 << 20, "rust": 4 << 20, "c": 4 << 20, "assemblyscript": 4 << 20, "zig": 4 << 20} {
+		t.Run(lang, func(t *testing.T) {
+			path := filepath.Join("sdk", lang, "conform", "conform.wasm")
+			if lang == "go" {
+				path = built.path("conform.wasm")
 			}
-			spec := soakSpec{Path: name, Cache: filepath.Join(built.cache, "kernels"), Items: items, State: host.Pure, Memory: memory}
+			if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+				t.Skipf("no golden module %s", path)
+			}
+			spec := soakSpec{Path: path, Cache: filepath.Join(built.cache, "kernels"), Items: items, State: host.Pure, Memory: memory}
 			first, second := soak(t, spec), soak(t, spec)
 			if first.Digest != second.Digest || first.Fuel != second.Fuel || first.Fuel == 0 {
 				t.Errorf("two processes differ: %+v and %+v", first, second)
@@ -81,13 +79,21 @@ func TestSoak(t *testing.T) {
 			if kept.Digest != first.Digest {
 				t.Errorf("the answers depend on earlier calls: %s, not %s", kept.Digest, first.Digest)
 			}
-			for _, r := range []soakResult{first, second, kept} {
-				if r.Heap[1] > r.Heap[0]+(4<<20) {
-					t.Errorf("the host's heap grew from %d to %d bytes", r.Heap[0], r.Heap[1])
-				}
-			}
-			t.Logf("%d items: %s, %d units of fuel, heap %d bytes", items, first.Digest[:16], first.Fuel, [][2]uint64{first.Heap, second.Heap, kept.Heap})
+			flat(t, first, heapNoise)
+			flat(t, second, heapNoise)
+			flat(t, kept, heapNoise+memory) // the host holds a copy of a lane's memory
+			t.Logf("%d items: %s, %d units of fuel", items, first.Digest[:16], first.Fuel)
 		})
+	}
+}
+
+// heapNoise is how much of the host's heap may come and go.
+const heapNoise = 1 << 20
+
+func flat(t *testing.T, r soakResult, allowed uint64) {
+	t.Helper()
+	if r.Heap[1] > r.Heap[0]+allowed {
+		t.Errorf("the host's heap grew from %d to %d bytes", r.Heap[0], r.Heap[1])
 	}
 }
 

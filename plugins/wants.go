@@ -36,7 +36,6 @@ func (c Config) manifestProblems(wasm []byte) []problem {
 // codeNotPromised: the stage relies on what the kernel does not promise.
 const codeNotPromised = "not-promised"
 
-
 // brokenManifest makes one problem of each in a manifest.
 func brokenManifest(err error) []problem {
 	const hint = "correct kernel.json and build the kernel again"

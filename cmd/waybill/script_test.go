@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,6 +21,9 @@ import (
 // own tests.
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
+// goCache is Go's build cache; set by TestMain only.
+var goCache string
+
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "waybill-test-")
 	if err != nil {
@@ -31,6 +35,12 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "go env:", err)
+		return 1
+	}
+	goCache = strings.TrimSpace(string(cache))
 	if err := os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -47,6 +57,7 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("WAYBILL_CACHE", filepath.Join(e.WorkDir, ".cache"))
 			e.Setenv("WAYBILL_RUNTIME_DIR", filepath.Join(e.WorkDir, ".runtime"))
+			e.Setenv("GOCACHE", goCache) // a home of its own would compile Go's library anew
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waybill": waybill, "flip": flip, "exits": exits},

@@ -344,3 +344,28 @@ func FuzzParse(f *testing.F) {
 		_ = d.Problems().Error()
 	})
 }
+
+// TestKeyProblem: a finding about a field as a whole stands at its key, or at
+// the deepest key on the way to it.
+func TestKeyProblem(t *testing.T) {
+	d := Parse("f.yaml", ".", []byte("a:\n  b:\n    - c: 1\n"))
+	for path, want := range map[string]string{
+		"a.b[0].c":      "3:7 a.b[0].c",
+		"a.b[0].d":      "3:7 a.b[0].d",
+		"a.b[3].d":      "2:3 a.b[3].d",
+		"a.x":           "1:1 a.x",
+		`a["x.y"]`:      `1:1 a["x.y"]`,
+		"nothing.there": "1:1 nothing.there",
+	} {
+		before := len(d.problems)
+		d.Root().KeyProblem(path, "code", "", "text")
+		p := d.problems[before]
+		if got := fmt.Sprintf("%d:%d %s", p.Line, p.Col, p.Path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	d.Root().Lookup("a.b").KeyProblem("[0].c", "code", "", "text")
+	if p := d.problems[len(d.problems)-1]; p.Path != "a.b[0].c" {
+		t.Errorf("path %s", p.Path)
+	}
+}

@@ -135,6 +135,8 @@ func (h *HTTP) credential(name string, u *url.URL) (credential, error) {
 	switch {
 	case !ok:
 		return c, fault(Denied, "credential %.64q is not granted", name)
+	case u.Scheme != "https" && !h.config.Private:
+		return c, fault(Denied, "a credential goes over https only")
 	case !c.hosts.allows(u):
 		return c, fault(Denied, "credential %.64q is not for host %.300q", name, u.Host)
 	}
@@ -143,20 +145,20 @@ func (h *HTTP) credential(name string, u *url.URL) (credential, error) {
 
 // encode reads a response within the limit.
 func (h *HTTP) encode(ctx context.Context, resp *http.Response) ([]byte, error) {
-	out := encodeHead(resp.StatusCode, resp.Header)
-	room := h.config.Response - int64(len(out))
+	out := bytes.NewBuffer(encodeHead(resp.StatusCode, resp.Header))
+	room := h.config.Response - int64(out.Len())
 	tooLarge := fault(TooLarge, "the response has more than %d bytes", h.config.Response)
 	if resp.Request.Method != http.MethodHead && resp.ContentLength > room {
 		return nil, tooLarge
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, room+1))
+	n, err := out.ReadFrom(io.LimitReader(resp.Body, room+1))
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
-	if int64(len(body)) > room {
+	if n > room {
 		return nil, tooLarge
 	}
-	return append(out, body...), nil
+	return out.Bytes(), nil
 }
 
 // errTimeout is the cause of a context whose time HTTPConfig.Timeout gave.

@@ -162,6 +162,13 @@ func TestCredentials(t *testing.T) {
 	}
 	_, err := ask(t, h, "", "url", "http://"+other, "credential", "key")
 	refused(t, "a host that it is not for", err, Denied, "is not for host")
+	h = publicClient(t, HTTPConfig{Hosts: []string{"api.example.com"}, Credentials: map[string]Credential{"key": {Header: "X", Value: "s3cret"}},
+		Resolve: func(context.Context, string) ([]netip.Addr, error) {
+			t.Error("the host was looked up")
+			return nil, nil
+		}})
+	_, err = ask(t, h, "", "url", "http://api.example.com", "credential", "key")
+	refused(t, "without TLS", err, Denied, "over https only")
 }
 
 // TestPublicOnly: by name, by address, in each form, whatever a name resolves to.

@@ -33,7 +33,7 @@ type HTTPConfig struct {
 	// default.
 	Request, Response int64
 	// Private allows addresses that are not of the public internet: loopback,
-	// private and link-local ones.
+	// private and link-local ones. It allows credentials without TLS too.
 	Private bool
 	// Credentials by the name under which a guest asks for them.
 	Credentials map[string]Credential

@@ -82,7 +82,7 @@ func askHTTP(s *session, request []byte) ([]byte, error) {
 // with the caller's and with the time of the call.
 func (s *session) waiting() (context.Context, context.CancelFunc) {
 	s.checkTime()
-	return context.WithCancel(s.tank.ctx)
+	return context.WithDeadline(s.tank.ctx, s.tank.deadline)
 }
 
 // checkTime stops the guest if its time is over. The clock of a call starts the

@@ -3,7 +3,7 @@
 // and turns every way in which a guest can end into a typed Failure.
 //
 // What comes in: a module's bytes, its configuration, limits, and batches of
-// records (package k1) or one stdin (WASI commands). What goes out: operations
+// records (package k1) or one input (WASI commands, Extism plug-ins). What goes out: operations
 // on those records, or a Failure with kernel, digest, cause, frames and the
 // last of stderr. It does not know items, stages or files.
 //

@@ -57,6 +57,9 @@ func (k *Kernel) prepareExtism(wasm []byte) ([]byte, error) {
 	if k.Extism.Function, err = m.ExtismFunction(k.Extism.Function); err != nil {
 		return nil, bad(CodeExports, err.Error())
 	}
+	if k.State == Lane {
+		return nil, bad(CodeBad, "an Extism plug-in cannot keep state for a lane: each item gets a fresh instance")
+	}
 	if m.WantsHTTP() && !k.Grants.Has(capability.NameHTTP) {
 		return nil, bad(CodeExports, "it imports http_request, and http is not granted")
 	}

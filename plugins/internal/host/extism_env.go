@@ -229,9 +229,14 @@ func (h *extismHeap) readInput(at uint64, into []byte) {
 	}
 }
 
-// envOutputSet names the output. It is copied after the call, by the SDK.
+// envOutputSet names the output. It is copied after the call, by the SDK, which
+// would take one outside of the memory for an empty one.
 func envOutputSet(ctx context.Context, c *extismCall, stack []uint64) error {
-	_, err := c.heap.call(ctx, "output_set", stack[0], stack[1])
+	at, n, size := stack[0], stack[1], uint64(c.heap.memory.Size())
+	if at > size || n > size-at {
+		return fmt.Errorf("%d bytes at %d lie outside the memory", n, at)
+	}
+	_, err := c.heap.call(ctx, "output_set", at, n)
 	return err
 }
 

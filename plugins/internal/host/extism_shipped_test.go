@@ -13,6 +13,7 @@ import (
 	"time"
 
 	extism "github.com/extism/go-sdk"
+	"github.com/tetratelabs/wazero"
 )
 
 type shippedPlugin struct {
@@ -70,12 +71,13 @@ func shippedDir(t *testing.T) string {
 	return filepath.Join(strings.TrimSpace(string(out)), "wasm")
 }
 
-// alone calls a plug-in as it is, with the SDK and nothing of ours.
+// alone calls a plug-in as it is, with the SDK and nothing of ours, in the
+// interpreter: that saves compiling it again.
 func alone(t *testing.T, wasm []byte, function string, config map[string]string, input []byte) ([]byte, error) {
 	t.Helper()
 	ctx := context.Background()
 	p, err := extism.NewPlugin(ctx, extism.Manifest{Wasm: []extism.Wasm{extism.WasmData{Data: wasm}}, Config: config},
-		extism.PluginConfig{EnableWasi: true}, nil)
+		extism.PluginConfig{RuntimeConfig: wazero.NewRuntimeConfigInterpreter(), EnableWasi: true}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,6 +135,12 @@ func TestHostilePlugins(t *testing.T) {
 		})},
 		{"answers too much", CodeOutput, "answered with 65537 bytes", plugin(func(e env) [][]byte {
 			return [][]byte{e.call("output_set", e.call("alloc", w.Const64(64<<10+1)), w.Const64(64<<10+1))}
+		})},
+		{"answers with what it does not have", CodeTrap, "4294967295 bytes", plugin(func(e env) [][]byte {
+			return [][]byte{e.call("output_set", e.input(), w.Const64(1<<32-1))}
+		})},
+		{"answers from outside", CodeTrap, "outside the memory", plugin(func(e env) [][]byte {
+			return [][]byte{e.call("output_set", w.Const64(-8), w.Const64(16))}
 		})},
 		{"reports an error", CodeError, block, plugin(func(e env) [][]byte { return [][]byte{e.call("error_set", e.input())} })},
 	}
@@ -265,4 +273,36 @@ func TestExtismCache(t *testing.T) {
 	if log.Len() > 0 {
 		t.Errorf("the store was found damaged: %s", &log)
 	}
+}
+
+// A kernel may be called by several carriers at the same time.
+func TestExtismAtTheSameTime(t *testing.T) {
+	k := compile(t, extismOptions(plugin(func(e env) [][]byte {
+		return [][]byte{e.call("output_set", e.input(), e.call("input_length"))}
+	})))
+	var wg sync.WaitGroup
+	fuel := make([]int64, 4)
+	for n := range fuel {
+		wg.Go(func() {
+			for range 5 {
+				input := strings.Repeat(string(rune('a'+n)), 100)
+				out, err := k.RunExtism(t.Context(), []byte(input), 0, 0, nil)
+				if err != nil || string(out.Output) != input {
+					t.Errorf("%q %v", out.Output, err)
+				}
+				fuel[n] = out.Fuel
+			}
+		})
+	}
+	wg.Wait()
+	if slices.Min(fuel) != slices.Max(fuel) || fuel[0] == 0 {
+		t.Errorf("fuel %v", fuel)
+	}
+}
+
+func TestExtismKeepsNoState(t *testing.T) {
+	o := extismOptions(plugin(func(env) [][]byte { return nil }))
+	o.State = Lane
+	_, err := New(t.Context(), o)
+	failure(t, err, CodeBad)
 }

@@ -74,7 +74,8 @@ func prose(n int) []byte { return bytes.Repeat([]byte("be fair! "), n/9+1)[:n] }
 // benchSink keeps the compiler from leaving work out.
 var benchSink []byte
 
-// BenchmarkKernel measures one record, or one of a batch: way/work/bytes.
+// BenchmarkKernel measures one record, or one of a batch. The names are: way, work,
+// bytes, batch.
 func BenchmarkKernel(b *testing.B) {
 	for _, work := range works() {
 		for _, size := range []int{100, 1 << 10, 64 << 10} {

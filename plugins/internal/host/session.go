@@ -89,7 +89,6 @@ func (k *Kernel) open(ctx context.Context) (*session, error) {
 func (s *session) begin(ctx context.Context, timeout time.Duration, fuel int64, payers []*pipeline.Budget) {
 	s.stderr.reset()
 	s.message, s.logLeft, s.logLost, s.memory.refused, s.spent = "", s.kernel.Limits.Log, 0, false, 0
-	s.answer = nil // it may be large, and is none of the next call's business
 	s.context.Context = ctx
 	s.tank.begin(ctx, timeout, fuel, payers)
 }
@@ -98,6 +97,7 @@ func (s *session) begin(ctx context.Context, timeout time.Duration, fuel int64, 
 func (s *session) settle(err error) error {
 	spent, stopped := s.tank.end(err == nil)
 	s.spent = spent
+	s.answer = nil // it may be large, and is none of the next call's business
 	if err == nil && stopped != nil {
 		return s.failure(stopped)
 	}

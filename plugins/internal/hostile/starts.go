@@ -5,8 +5,8 @@ import w "github.com/waybill-dev/waybill/plugins/internal/wasmtest"
 // starts are kernels that attack before their first item.
 func starts() []Guest {
 	const startFuel = "1,000,000,000 units for the start of an instance"
-	// Filling memory uses up fuel fastest: 64 KiB cost 4,096 units.
-	burn := w.Repeat(w.Const(0), w.Const(0), w.Const(64<<10), w.Fill())
+	// Growing in vain uses up fuel fastest: it costs by what was asked for.
+	burn := w.Repeat(w.Const(60_000), w.Grow(), w.Drop())
 	start := func(body []byte) func() []byte {
 		return then(k1(), func(m *w.Module) { m.Start(m.Func("", nil, nil, 0, body)) }).Bytes
 	}

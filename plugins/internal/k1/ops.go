@@ -163,8 +163,11 @@ func (b *Batch) op(d descriptor, c *cursor) (Op, error) {
 func (b *Batch) slice(d descriptor) ([]byte, error) {
 	value := b.Records[d.source].Value
 	from := uint64(b.values[d.source])
-	if d.keyLen != 0 {
+	switch {
+	case d.keyLen != 0:
 		return nil, fmt.Errorf("SLICE with a key")
+	case d.valueLen == 0:
+		return value[:0:0], nil // ranges of length 0 have no place
 	}
 	if d.valueOff < from || d.valueOff+d.valueLen > from+uint64(len(value)) {
 		return nil, fmt.Errorf("SLICE %d+%d leaves the source's value %d+%d", d.valueOff, d.valueLen, from, len(value))

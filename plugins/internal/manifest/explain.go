@@ -52,7 +52,8 @@ func (x *explainer) walk(e *jsonschema.ValidationError) {
 		add(at, pipeline.CodeBadValue, "", "fits none of its forms: %s", x.forms(e.Causes))
 	case *kind.AdditionalProperties:
 		known := x.properties(e.SchemaURL)
-		for _, name := range k.Properties {
+		slices.Sort(k.Properties)
+		for _, name := range k.Properties[:min(len(k.Properties), maxUnknown)] {
 			add(at.key(name), pipeline.CodeUnknownKey, suggest(name, known), "unknown key %q", name)
 		}
 	case *kind.FalseSchema:
@@ -77,6 +78,9 @@ func (x *explainer) walk(e *jsonschema.ValidationError) {
 		}
 	}
 }
+
+// maxUnknown is how many unknown keys of one object are told.
+const maxUnknown = 100
 
 // maxForms is how many alternatives are told.
 const maxForms = 4

@@ -21,8 +21,11 @@ const draft = "https://json-schema.org/draft/2020-12/schema"
 // defsPrefix begins every reference.
 const defsPrefix = "#/$defs/"
 
-// maxSchemas bounds the subschemas of a schema with its references expanded.
-const maxSchemas = 10_000
+// Bounds of the schemas in a schema, itself included.
+const (
+	maxWritten  = 2_000  // compiling takes the square of it
+	maxExpanded = 10_000 // with references expanded
+)
 
 // operand is what stands behind a keyword.
 type operand byte
@@ -65,6 +68,7 @@ type linter struct {
 	defs     map[string]any
 	measured map[string]cost // of definitions
 	open     []string        // definitions that the walk is inside of
+	written  int             // schemas seen so far
 	found    []Problem
 }
 
@@ -76,8 +80,11 @@ func lint(doc map[string]any) (cost, []Problem) {
 	for _, name := range slices.Sorted(maps.Keys(l.defs)) {
 		l.definition(name, path{"$defs", name})
 	}
-	if total.schemas > maxSchemas {
-		l.report(nil, pipeline.CodeOutOfRange, "", "more than %d schemas, with references expanded", maxSchemas)
+	switch {
+	case l.written > maxWritten:
+		l.report(nil, pipeline.CodeOutOfRange, "", "more than %d schemas", maxWritten)
+	case total.schemas > maxExpanded:
+		l.report(nil, pipeline.CodeOutOfRange, "", "more than %d schemas, with references expanded", maxExpanded)
 	}
 	return total, l.found
 }
@@ -91,7 +98,7 @@ func (l *linter) report(at path, code, hint, format string, args ...any) {
 func (l *linter) schema(v any, at path) cost {
 	obj, ok := v.(map[string]any)
 	total := cost{1, 1}
-	if !ok {
+	if l.written++; !ok || l.written > maxWritten {
 		return total
 	}
 	for _, name := range slices.Sorted(maps.Keys(obj)) {

@@ -154,7 +154,12 @@ func TestHostileSchema(t *testing.T) {
 	for i := range numbers {
 		numbers[i] = i
 	}
+	wide := map[string]any{}
+	for i := range 2_000 {
+		wide[fmt.Sprintf("p%d", i)] = map[string]any{"type": "string"}
+	}
 	for name, doc := range map[string]map[string]any{
+		"more than 2000 schemas":  {"config": map[string]any{"$defs": wide}},
 		"more than 10000 schemas": {"config": map[string]any{"not": map[string]any{"$ref": "#/$defs/d60"}, "$defs": doubling}},
 		"are too many for a schema": {
 			"config":  map[string]any{"properties": map[string]any{"v": map[string]any{"items": map[string]any{"enum": numbers}}}},

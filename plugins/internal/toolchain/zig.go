@@ -28,16 +28,16 @@ func zigBuilder() Builder {
 		Lang:   "zig",
 		Detect: func(dir string) bool { return isFile(filepath.Join(dir, zigMain)) },
 		Find: func() error {
-			_, err := zig(".")
+			_, err := Zig(".")
 			return err
 		},
 		Build: buildZig,
 	}
 }
 
-// zig finds the compiler: the project's own, the one that scripts/toolchains
+// Zig finds the compiler for a project: the project's own, the one that scripts/toolchains
 // installed, one of the system.
-func zig(dir string) (string, error) {
+func Zig(dir string) (string, error) {
 	missing := &Missing{Lang: "zig", What: "zig " + zigVersion,
 		Hint: "npm install " + zigPackage + " in the project, or scripts/toolchains zig"}
 	for _, place := range []string{filepath.Join(dir, zigProgram), filepath.Join(npmTools(), "zig", zigProgram), "zig"} {
@@ -57,7 +57,7 @@ func zig(dir string) (string, error) {
 // buildZig compiles in the project's folder and drops the debug sections, which
 // name the machine's folders; the functions' names stay.
 func buildZig(ctx context.Context, dir, out string, log io.Writer) (err error) {
-	compiler, err := zig(dir)
+	compiler, err := Zig(dir)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,8 @@ func TestMoreAnswersThanRecords(t *testing.T) {
 	}
 }
 
-// TestFailedRecordTakesBackItsAnswers also where the room grew in between.
+// TestFailedRecordTakesBackItsAnswers also where the room grew in between, and
+// grows again behind the error.
 func TestFailedRecordTakesBackItsAnswers(t *testing.T) {
 	h := HandlerFunc(func(r *Record) error {
 		for range 20 {
@@ -58,15 +59,30 @@ func TestFailedRecordTakesBackItsAnswers(t *testing.T) {
 		}
 		return nil
 	})
-	got, err := Try(h, Input{Value: []byte("a")}, Input{Value: []byte("bad")}, Input{Value: []byte("c")})
+	good, bad := Input{Value: []byte("a")}, Input{Value: []byte("bad")}
+	got, err := Try(h, good, bad, good, good, bad, good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got[0].Values) != 20 || len(got[1].Values) != 0 || got[1].Err != "as ordered" || len(got[2].Values) != 20 {
-		t.Errorf("%+v", got)
+	for i, a := range got {
+		if i == 1 || i == 4 {
+			if len(a.Values) != 0 || a.Err != "as ordered" {
+				t.Errorf("record %d: %+v", i, a)
+			}
+		} else if len(a.Values) != 20 || string(a.Values[0]) != "a" || string(a.Values[19]) != "a" {
+			t.Errorf("record %d: %+v", i, a)
+		}
 	}
-	if string(got[2].Values[19]) != "c" || string(got[0].Values[19]) != "a" {
-		t.Errorf("%q %q", got[0].Values[19], got[2].Values[19])
+}
+
+func TestNothingIsLeftOfAFailedRecord(t *testing.T) {
+	h := HandlerFunc(func(r *Record) error {
+		r.Put(make([]byte, 1000))
+		return errors.New("no")
+	})
+	out, err := new(batch).handle(h, inputFrame([]Input{{}}))
+	if want := outHeaderSize + opSize + len("no"); err != nil || len(out) != want {
+		t.Errorf("a frame of %d bytes, want %d; %v", len(out), want, err)
 	}
 }
 

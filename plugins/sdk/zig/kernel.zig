@@ -23,7 +23,7 @@
 //! A kernel is a function of its records. Its only clock is r.time, its only
 //! randomness r.random, and what variables keep from one record must not reach
 //! the answer to another. What crosses the border to the host is described in
-//! spec/kernel-abi.md.
+//! spec/kernel-abi.md. `zig test` of this file runs its tests, at the end.
 const std = @import("std");
 const builtin = @import("builtin");
 
@@ -452,3 +452,142 @@ const host = if (wasm) struct {
         return -1;
     }
 };
+
+// --- Tests: zig test kernel.zig ------------------------------------------------
+
+const t = std.testing;
+
+/// A frame of one record: "k", the value, {"a":"b"}, time 5, seed 1234567.
+fn testFrame(comptime value: []const u8) []align(16) const u8 {
+    const meta = "{\"a\":\"b\"}";
+    const Frame = extern struct { header: InHeader, record: InRecord, value: [value.len]u8, key: [1]u8, meta: [meta.len]u8 };
+    const at = @sizeOf(InHeader) + @sizeOf(InRecord);
+    const static = struct {
+        var frame: Frame align(16) = .{
+            .header = .{ .magic = 0x0001_314b, .flags = 0, .records = 1, .total = @sizeOf(Frame), .time = 5, .seed = 1234567, .sequence = 0 },
+            .record = .{ .key = at + value.len, .key_len = 1, .value = at, .value_len = value.len, .time = 5, .seed = 1234567, .meta = at + value.len + 1, .meta_len = meta.len },
+            .value = value[0..value.len].*,
+            .key = "k".*,
+            .meta = meta.*,
+        };
+    };
+    return @as([*]align(16) const u8, @ptrCast(&static.frame))[0..@sizeOf(Frame)];
+}
+
+fn testEnd() void {
+    backing.free(out.in);
+    backing.free(out.frame);
+    out = .{};
+    scratch.deinit();
+    scratch = std.heap.ArenaAllocator.init(backing);
+    lasting_state.deinit();
+    lasting_state = std.heap.ArenaAllocator.init(backing);
+}
+
+fn expectOperation(frame: []const u8, i: usize, code: Code, port: u16, key: []const u8, value: []const u8) !void {
+    const d = out.descriptors()[i];
+    try t.expectEqual(code, d.code);
+    try t.expectEqual(port, d.port);
+    try t.expectEqualStrings(key, frame[d.key..][0..d.key_len]);
+    try t.expectEqualStrings(value, frame[d.value..][0..d.value_len]);
+}
+
+test "the record, and each operation" {
+    defer testEnd();
+    const K = struct {
+        pub fn handle(r: *Record) !void {
+            try t.expectEqualStrings("four", r.value);
+            try t.expectEqualStrings("k", r.key);
+            try t.expectEqualStrings("{\"a\":\"b\"}", r.meta);
+            try t.expectEqual(@as(u64, 5), r.time);
+            var stream = r.random();
+            try t.expectEqual(@as(u64, 6457827717110365317), stream.next());
+            r.put("new");
+            r.port = 3;
+            r.keep();
+            r.slice(1, 3);
+            r.putKey("key", "value");
+            r.print("{d}!", .{7});
+            r.fail(.retry, "no {s}", .{"way"});
+        }
+    };
+    _ = out.buffers(100);
+    const in = testFrame("four");
+    const frame = try batch(K, in);
+    try t.expectEqual(@as(usize, 6), out.operations);
+    try expectOperation(frame, 0, .put, 0, "", "new");
+    try expectOperation(frame, 1, .keep, 3, "", "");
+    try expectOperation(in, 2, .slice, 3, "", "ou");
+    try expectOperation(frame, 3, .put, 3, "key", "value");
+    try expectOperation(frame, 4, .put, 3, "", "7!");
+    try expectOperation(frame, 5, .err, 1, "", "no way");
+}
+
+test "descriptors and bytes stay what they were when there are many" {
+    defer testEnd();
+    const K = struct {
+        var times: usize = 0;
+        pub fn handle(r: *Record) !void {
+            for (0..times) |i| r.putKey(try std.fmt.allocPrint(r.allocator(), "{d}", .{i}), r.value);
+        }
+    };
+    _ = out.buffers(100);
+    for (0..200) |n| {
+        K.times = n;
+        const frame = try batch(K, testFrame("four"));
+        try t.expectEqual(n, out.operations);
+        var key: [20]u8 = undefined;
+        for (0..n) |i| try expectOperation(frame, i, .put, 0, try std.fmt.bufPrint(&key, "{d}", .{i}), "four");
+    }
+}
+
+test "an error fails the record" {
+    defer testEnd();
+    const K = struct {
+        pub fn handle(_: *Record) !void {
+            return error.TooBad;
+        }
+    };
+    _ = out.buffers(100);
+    try expectOperation(try batch(K, testFrame("")), 0, .err, 0, "", "TooBad");
+}
+
+test "frames against the rules" {
+    defer testEnd();
+    const K = struct {
+        pub fn handle(_: *Record) !void {}
+    };
+    _ = out.buffers(100);
+    var frame: [104]u8 align(16) = undefined;
+    // Which u32 of the frame is wrong, and how.
+    inline for (.{ .{ 0, error.Header }, .{ 1, error.Header }, .{ 2, error.Records }, .{ 3, error.Total }, .{ 10, error.Range }, .{ 13, error.Range }, .{ 19, error.Range } }) |wrong| {
+        const good = testFrame("four");
+        @memcpy(frame[0..good.len], good);
+        std.mem.writeIntLittle(u32, frame[wrong[0] * 4 ..][0..4], 0xffff_fff0);
+        try t.expectError(wrong[1], batch(K, frame[0..good.len]));
+    }
+    try t.expectError(error.Header, batch(K, frame[0..39]));
+}
+
+test "configuration" {
+    defer testEnd();
+    const C = struct { prefix: []const u8 = "none", n: u32 = 1 };
+    try t.expectEqualStrings("a\n", (try config(C, "{\"prefix\":\"a\\n\"}")).prefix);
+    try t.expectEqual(@as(u32, 7), (try config(C, "{\"n\":7}")).n);
+    try t.expectEqualStrings("none", (try config(C, "{}")).prefix);
+    try t.expectError(error.UnknownField, config(C, "{\"prefx\":\"a\"}"));
+    try t.expectError(error.UnexpectedToken, config(C, "{\"prefix\":1}"));
+}
+
+test "what is not granted" {
+    var memory: [16 << 10]u8 = undefined;
+    var fixed = std.heap.FixedBufferAllocator.init(&memory);
+    try t.expectError(error.NotGranted, secret(fixed.allocator(), "x"));
+    try t.expectError(error.NotGranted, http(fixed.allocator(), .{ .url = "http://example.com/", .body = "b" }));
+    try t.expectError(error.OutOfMemory, blob(t.failing_allocator, "sha256:00"));
+    try t.expectError(error.NotGranted, statePut("k", "v"));
+    try t.expectError(error.NotFound, checked(-2));
+    try t.expectError(error.OverLimit, checked(-3));
+    try t.expectError(error.Failed, checked(-4));
+    try t.expectEqual(@as(usize, 9), try checked(9));
+}

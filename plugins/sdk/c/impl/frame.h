@@ -169,17 +169,37 @@ static inline bool k1__inside(const k1__in_record *d, uint64_t total) {
 	return (int64_t)(meta | value | key) >= 0;
 }
 
+/* An empty out frame with places for n descriptors. */
+static inline void k1__begin(uint32_t n) {
+	size_t size = sizeof(k1__out_header) + n * sizeof(k1__op);
+	k1__out.end = 0;
+	k1__out.next = k1__out.limit = k1__ops();
+	if (size > k1__mem.out_cap) k1__grow(size);
+	k1__out.next = k1__ops();
+	k1__out.limit = k1__out.next + n;
+	k1__out.end = (uint32_t)size;
+	k1__out.open = false;
+}
+
+static inline int64_t k1__finish(void) {
+	uint8_t *out = k1__mem.out;
+	const uint8_t *next = (uint8_t *)k1__out.next, *limit = (uint8_t *)k1__out.limit;
+	if (k1__out.open) k1_panic(K1_TEXT("k1_begin without k1_end"));
+	/* Without bytes, the unused places for descriptors need not be sent. */
+	uint32_t total = out + k1__out.end == limit ? (uint32_t)(next - out) : k1__out.end;
+	k1__out_header *h = (k1__out_header *)out;
+	h->flags = 0;
+	h->total = total;
+	h->ops = (uint32_t)((uint32_t)(next - out - sizeof *h) / sizeof(k1__op));
+	return (int64_t)((uint64_t)(uintptr_t)out << 32 | total);
+}
+
 K1_EXPORT("k1_run") int64_t k1_run(const uint8_t *frame, size_t len) {
 	const k1__in_header *h = (const k1__in_header *)frame;
-	if (len < sizeof *h || h->total != len || h->magic != K1__MAGIC || h->flags != 0) return k1__bad_frame();
+	if (len < sizeof *h || (h->flags | (h->magic ^ K1__MAGIC) | (h->total ^ len)) != 0) return k1__bad_frame();
 	const uint32_t n = h->records;
-	if (n > (len - sizeof *h) / sizeof(k1__in_record)) return k1__bad_frame();
-	k1__out.end = 0;
-	k1__out.open = false;
-	k1__out.next = k1__out.limit = k1__ops();
-	k1__extend(sizeof(k1__out_header) + n * sizeof(k1__op));
-	k1__out.next = k1__ops();
-	k1__out.limit = k1__ops() + n;
+	if (n * (uint64_t)sizeof(k1__in_record) > len - sizeof *h) return k1__bad_frame();
+	k1__begin(n);
 	const k1__in_record *d = (const k1__in_record *)(h + 1);
 	for (uint32_t i = 0; i < n; i++, d++) {
 		if (!k1__inside(d, len)) return k1__bad_frame();
@@ -189,12 +209,5 @@ K1_EXPORT("k1_run") int64_t k1_run(const uint8_t *frame, size_t len) {
 		k1_handle(&r);
 		k1__free_allocated();
 	}
-	if (k1__out.open) k1_panic(K1_TEXT("k1_begin without k1_end"));
-	k1__out_header *out = (k1__out_header *)k1__mem.out;
-	out->ops = (uint32_t)(k1__out.next - k1__ops());
-	/* Without bytes, the unused places for descriptors need not be sent. */
-	bool bytes = k1__mem.out + k1__out.end != (uint8_t *)k1__out.limit;
-	out->total = bytes ? k1__out.end : (uint32_t)((uint8_t *)k1__out.next - k1__mem.out);
-	out->flags = 0;
-	return (int64_t)((uint64_t)(uintptr_t)out << 32 | out->total);
+	return k1__finish();
 }

@@ -51,7 +51,7 @@ impl<K: Kernel> Session<K> {
         Ok(Session { kernel: K::new(config)?, output: Output::new() })
     }
 
-    /// Makes room for out frames of so many bytes.
+    /// Makes room for out frames of so many bytes, if there is memory for it.
     pub fn reserve(&mut self, room: usize) {
         self.output.reserve(room);
     }

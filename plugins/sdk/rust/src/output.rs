@@ -133,13 +133,16 @@ impl Output {
 
     #[cold]
     fn grow(&mut self, least: usize) {
-        // 32-bit memory ends before a doubling can wrap.
-        self.reserve(least.max(self.frame.len() * 2));
+        self.reserve(least.max(self.frame.len().saturating_mul(2)));
+        if self.frame.len() < least {
+            self.frame.resize(least, 0); // ends the kernel if there is no memory
+        }
     }
 
-    /// Makes room for a frame of so many bytes.
+    /// Makes room for a frame of so many bytes, if there is memory for it.
     pub(crate) fn reserve(&mut self, room: usize) {
-        if room > self.frame.len() {
+        let more = room.saturating_sub(self.frame.len());
+        if more > 0 && self.frame.try_reserve_exact(more).is_ok() {
             self.frame.resize(room, 0);
         }
     }
