@@ -33,12 +33,12 @@ type Def struct {
 
 // decode reads a stage's config over the defaults, and validates it if its
 // types are right.
-func (d Def) decode(n *Node, dir string) any {
+func (d Def) decode(n *Node, dir, cache string) any {
 	cfg := reflect.New(d.Config)
 	cfg.Elem().Set(reflect.ValueOf(d.defaults))
 	if n.DecodeConfig(cfg.Interface()) && n.Clean() {
 		if v, ok := cfg.Interface().(Validator); ok {
-			v.Validate(&Validation{Dir: dir, node: n})
+			v.Validate(&Validation{File: n.Pos().File, Dir: dir, CacheDir: cache, node: n})
 		}
 	}
 	return cfg.Elem().Interface()

@@ -35,6 +35,8 @@ type Env struct {
 	RuntimeDir string
 	// Stdout is where `send: { to: stdout }` writes; never nil.
 	Stdout io.Writer
+	// Stdin is what `claim: { from: stdin }` reads; nil means os.Stdin.
+	Stdin io.Reader
 }
 
 // RunInfo identifies one execution of a pipeline.

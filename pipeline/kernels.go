@@ -30,6 +30,14 @@ type KernelTools interface {
 	Test(ctx context.Context, r KernelTest) (KernelReport, error)
 	// Bench measures what a record costs.
 	Bench(ctx context.Context, r KernelBench) (KernelCost, error)
+	// Push publishes a module in a registry, under a tag.
+	Push(ctx context.Context, r KernelTransfer) (KernelArtifact, error)
+	// Pull fetches a module from a registry into the cache, where its digest
+	// names it, and into a file.
+	Pull(ctx context.Context, r KernelTransfer) (KernelArtifact, error)
+	// Lock pins the tags that a pipeline file names in the lock file beside it.
+	// A file with problems is Problems.
+	Lock(ctx context.Context, r KernelLock) (KernelLocked, error)
 }
 
 // KernelRun is one run of a kernel from the command line.

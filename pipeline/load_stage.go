@@ -85,7 +85,7 @@ func (l *loader) entry(n *Node) *entry {
 	l.findKind(e)
 	e.decodeCommon(l.run)
 	if e.def.Kind != "" {
-		e.config = e.def.decode(e.kind.Value, l.dir)
+		e.config = e.def.decode(e.kind.Value, l.dir, l.set.cache)
 	}
 	return e
 }

@@ -64,9 +64,11 @@ type Validator interface {
 
 // Validation is what a Validator sees and reports to.
 type Validation struct {
-	// Dir is the folder of the pipeline file.
-	Dir  string
-	node *node.Node
+	// File is the pipeline file as the user named it, and Dir its folder.
+	File, Dir string
+	// CacheDir is as in Env; empty means do not cache.
+	CacheDir string
+	node     *node.Node
 }
 
 // Problem reports a finding at the field with this path inside the stage's

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"time"
 )
@@ -156,6 +157,10 @@ type QueueOptions struct {
 	// Checkpoint is the file in which a one-shot input remembers which items
 	// have ended; empty: it starts anew each time. Queues refuse it.
 	Checkpoint string
+	// Token is what clients of a source that listens must show; empty: nothing.
+	Token string
+	// Stdin is what a source of standard input reads; nil means os.Stdin.
+	Stdin io.Reader
 	// Log is where a driver reports what no caller waits for (a dead-lettered
 	// line, a reaper that cannot write); nil discards it.
 	Log *slog.Logger
@@ -167,6 +172,12 @@ type QueueDriver struct {
 	Scheme string
 	// Doc is one line for help and reference.
 	Doc string
+	// Takes names the keys of the stage "claim" that this driver knows beside
+	// from, queue and lease: "format", "checkpoint", "token".
+	Takes []string
+	// Check, if it is set, reports what is wrong with a URL and its options, and
+	// opens nothing: `waybill check` calls it.
+	Check func(url string, o QueueOptions) error
 	// Open returns a Source; it is also a Queue if the driver has them.
 	Open func(ctx context.Context, url string, o QueueOptions) (Source, error)
 }

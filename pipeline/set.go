@@ -4,7 +4,10 @@ import "slices"
 
 // Set is the definitions that a loader knows. A Set does not change; With and
 // Without return others, so that a test or a sandbox can have its own.
-type Set struct{ defs []Def }
+type Set struct {
+	defs  []Def
+	cache string
+}
 
 // NewSet returns a set; two definitions of one kind, or a kind that is also a
 // common key of stages, are a programmer's error and panic.
@@ -44,6 +47,10 @@ func (s *Set) Kinds() []string {
 	return out
 }
 
+// Caching returns a set whose stages may keep what they need for their checks in
+// dir, the same folder as Env.CacheDir.
+func (s *Set) Caching(dir string) *Set { return &Set{s.defs, dir} }
+
 // With returns a set with these definitions too; one of a kind that is there
 // already takes its place.
 func (s *Set) With(defs ...Def) *Set {
@@ -55,11 +62,11 @@ func (s *Set) With(defs ...Def) *Set {
 		}
 		out = append(out, d)
 	}
-	return NewSet(out...)
+	return NewSet(out...).Caching(s.cache)
 }
 
 // Without returns a set that lacks these kinds.
 func (s *Set) Without(kinds ...string) *Set {
 	out := slices.Clone(s.defs)
-	return NewSet(slices.DeleteFunc(out, func(d Def) bool { return slices.Contains(kinds, d.Kind) })...)
+	return NewSet(slices.DeleteFunc(out, func(d Def) bool { return slices.Contains(kinds, d.Kind) })...).Caching(s.cache)
 }

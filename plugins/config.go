@@ -12,11 +12,15 @@ import (
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/host"
 	"github.com/waybill-dev/waybill/plugins/internal/module"
+	"github.com/waybill-dev/waybill/plugins/internal/oci"
 )
 
 // Config is the stage "kernel" in a pipeline file.
 type Config struct {
-	// The module: a file, relative to the pipeline file.
+	// The module: a file, relative to the pipeline file;
+	// oci://registry/name:tag, pinned in waybill.lock;
+	// oci://registry/name@sha256:... with the manifest's digest; or sha256:...
+	// with the module's own, if it is stored here.
 	Use string `yaml:"use"`
 	// Configuration for the kernel, handed to it as JSON when it starts. For
 	// a WASI command: args (a list of strings) and env (a map of strings). For
@@ -81,27 +85,14 @@ func Defaults() Config {
 	}
 }
 
-// path resolves `use` to a file.
-func (c Config) path(dir string) (string, error) {
-	scheme, rest, ok := pipeline.SplitURL(c.Use)
-	switch {
-	case c.Use == "":
-		return "", fmt.Errorf("no kernel file given")
-	case !ok:
-		rest = c.Use
-	case scheme == "oci" || scheme == "sha256":
-		return "", fmt.Errorf("%s: kernels cannot be fetched from %s: yet, only files", c.Use, scheme)
-	case scheme != "file":
-		return "", fmt.Errorf("%s: unknown scheme %q, want a file", c.Use, scheme)
-	}
-	if !filepath.IsAbs(rest) {
-		rest = filepath.Join(dir, rest)
-	}
-	return rest, nil
-}
-
 // name is how messages and receipts call the kernel.
 func (c Config) name() string {
+	if ref, err := oci.Parse(c.Use); err == nil {
+		return ref.Name()
+	}
+	if digest, err := pipeline.ParseDigest(c.Use); err == nil {
+		return digest.Short()
+	}
 	return strings.TrimSuffix(filepath.Base(c.Use), ".wasm")
 }
 

@@ -18,11 +18,14 @@
 //   - grant.go, secret.go: the capabilities in a pipeline file; capabilities.go:
 //     what they come to; wants.go: what the kernel's manifest says against them
 //   - stage.go, item.go: items to records, operations to items
-//   - run.go: `waybill kernel run`
+//   - run.go, replay.go: `waybill kernel run`; tools.go, tool_*.go: the other
+//     commands about kernels
 //   - internal/module: reads a binary; internal/meter: makes it count its work;
 //     internal/manifest: what a kernel says about itself; internal/capability:
 //     what it may reach; internal/k1: the frames; internal/wasi: the deterministic WASI;
-//     internal/host: wazero, instances, limits, failures
+//     internal/host: wazero, instances, limits, failures; internal/scaffold,
+//     internal/toolchain: new projects and their compilers; internal/samples:
+//     records with known answers
 //
 // It must not know the engine, the command line or other stages.
 package plugins

@@ -76,7 +76,7 @@ func TestExtismProblems(t *testing.T) {
 		c.Use, c.With = tt.use, tt.with
 		var got []string
 		all := ""
-		for _, p := range c.problems(t.TempDir()) {
+		for _, p := range c.problems(t.Context(), place{dir: t.TempDir()}) {
 			got = append(got, p.path+" "+p.code)
 			all += p.message + "\n"
 		}
@@ -86,7 +86,7 @@ func TestExtismProblems(t *testing.T) {
 	}
 	c := Defaults()
 	c.Use, c.Batch = hello, 2
-	if p := c.problems(""); len(p) != 1 || p[0].path != "batch" {
+	if p := c.problems(t.Context(), place{}); len(p) != 1 || p[0].path != "batch" {
 		t.Errorf("%+v", p)
 	}
 }

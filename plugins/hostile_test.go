@@ -45,7 +45,7 @@ func TestHostileGuests(t *testing.T) {
 				case hostile.AtItem:
 					attack(t, s, g)
 				case hostile.AtStart:
-					if found := s.config.problems(""); len(found) > 0 {
+					if found := s.config.problems(t.Context(), place{}); len(found) > 0 {
 						t.Fatalf("refused at check: %+v", found)
 					}
 					ends(t, g, s.Start(t.Context()))
@@ -117,7 +117,7 @@ func ends(t *testing.T, g hostile.Guest, err error) {
 func checked(t *testing.T, s *stage, g hostile.Guest) {
 	t.Helper()
 	codes := map[string]bool{}
-	for _, p := range s.config.problems("") {
+	for _, p := range s.config.problems(t.Context(), place{}) {
 		codes[p.code] = true
 	}
 	if !codes[g.Code] {

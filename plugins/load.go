@@ -16,15 +16,15 @@ import (
 
 // load reads and compiles the module that a configuration names. All problems
 // are told at once.
-func load(ctx context.Context, c Config, dir, cacheDir string, log *slog.Logger) (*host.Kernel, *manifest.Manifest, error) {
-	if err := refused(c.problems(dir)); err != nil {
+func load(ctx context.Context, c Config, at place, log *slog.Logger) (*host.Kernel, *manifest.Manifest, error) {
+	if err := refused(c.problems(ctx, at)); err != nil {
 		return nil, nil, err
 	}
-	o, m, err := c.options(dir, cacheDir, log)
+	o, m, err := c.options(ctx, at, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	if o.Grants, err = c.grants(dir); err != nil {
+	if o.Grants, err = c.grants(at.dir); err != nil {
 		return nil, nil, err
 	}
 	o.Reuse = c.Reuse
@@ -47,18 +47,14 @@ func refused(found []problem) error {
 // options reads the module and makes of the configuration, and of what the
 // module's manifest declares, what the host takes. The manifest is never nil.
 // Nothing is granted.
-func (c Config) options(dir, cacheDir string, log *slog.Logger) (o host.Options, m *manifest.Manifest, err error) {
-	path, err := c.path(dir)
-	if err != nil {
-		return o, nil, err
-	}
-	wasm, err := read(path)
+func (c Config) options(ctx context.Context, at place, log *slog.Logger) (o host.Options, m *manifest.Manifest, err error) {
+	wasm, err := at.module(ctx, c.Use)
 	if err != nil {
 		return o, nil, err
 	}
 	o = host.Options{Name: c.name(), Digest: pipeline.DigestOf(wasm), WASM: wasm, Limits: c.Limits.limits(), Log: log}
-	if cacheDir != "" {
-		o.CacheDir = filepath.Join(cacheDir, "kernels")
+	if at.cache != "" {
+		o.CacheDir = filepath.Join(at.cache, cacheFolder)
 	}
 	if o.Config, err = c.json(); err != nil {
 		return o, nil, fmt.Errorf("with: %w", err)

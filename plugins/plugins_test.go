@@ -40,9 +40,11 @@ func TestProblems(t *testing.T) {
 		{"nothing wrong", func(*Config) {}, nil, ""},
 		{"missing file", func(c *Config) { c.Use = "./kernels/no.wasm" }, []string{"use kernel-missing"}, "no kernel at"},
 		{"a folder", func(c *Config) { c.Use = t.TempDir() }, []string{"use kernel-missing"}, "is not a file"},
-		{"no file named", func(c *Config) { c.Use = "" }, []string{"use unsupported"}, "no kernel file"},
-		{"a registry", func(c *Config) { c.Use = "oci://example.com/k:1" }, []string{"use unsupported"}, "only files"},
-		{"a digest", func(c *Config) { c.Use = "sha256:00" }, []string{"use unsupported"}, "only files"},
+		{"no file named", func(c *Config) { c.Use = "" }, []string{"use unsupported"}, "no kernel given"},
+		{"a tag", func(c *Config) { c.Use = "oci://registry.example.com/k:1" }, []string{"use kernel-unlocked"}, "waybill.lock does not pin it"},
+		{"half a digest", func(c *Config) { c.Use = "sha256:00" }, []string{"use bad-url"}, "64 hex digits"},
+		{"a digest", func(c *Config) { c.Use = "sha256:" + strings.Repeat("0", 64) }, []string{"use kernel-missing"}, "is stored here"},
+		{"no tag", func(c *Config) { c.Use = "oci://registry.example.com/k" }, []string{"use bad-url"}, "neither tag nor digest"},
 		{"another scheme", func(c *Config) { c.Use = "ftp://example.com/k" }, []string{"use unsupported"}, `unknown scheme "ftp"`},
 		{"not wasm", func(c *Config) { c.Use = file(t, "k", []byte("#!/bin/sh")) }, []string{"use kernel-bad"}, "not a WebAssembly module"},
 		{"text", func(c *Config) { c.Use = file(t, "k", []byte(text)) }, []string{"use kernel-bad"}, "text"},
@@ -66,7 +68,7 @@ func TestProblems(t *testing.T) {
 			tt.change(&c)
 			var got []string
 			all := ""
-			for _, p := range c.problems(t.TempDir()) {
+			for _, p := range c.problems(t.Context(), place{dir: t.TempDir()}) {
 				got = append(got, p.path+" "+p.code)
 				all += p.message + "\n"
 			}

@@ -11,8 +11,8 @@ import (
 
 // replay runs a record that failed once more on the un-metered module. What
 // keeps it from that is a note: the failure itself is known already.
-func replay(ctx context.Context, c Config, in k1.Record) *pipeline.KernelTrace {
-	o, _, err := c.options("", "", slog.New(slog.DiscardHandler))
+func replay(ctx context.Context, c Config, at place, in k1.Record) *pipeline.KernelTrace {
+	o, _, err := c.options(ctx, at, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return &pipeline.KernelTrace{Note: err.Error()}
 	}

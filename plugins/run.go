@@ -37,7 +37,7 @@ func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, erro
 		stderr = io.Discard
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	k, err := loadUngranted(ctx, c, r.CacheDir, log)
+	k, err := loadUngranted(ctx, c, place{cache: r.CacheDir}, log)
 	if err != nil {
 		return pipeline.KernelResult{}, err
 	}
@@ -52,7 +52,7 @@ func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, erro
 	if err != nil {
 		result.Outcome, result.Error, result.Code = "error", err.Error(), pipeline.CodeOf(err)
 		if r.Replay {
-			result.Trace = replay(ctx, c, in)
+			result.Trace = replay(ctx, c, place{cache: r.CacheDir}, in)
 		}
 	}
 	return result, k.Close(ctx)
@@ -60,12 +60,12 @@ func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, erro
 
 // loadUngranted loads a kernel that has no pipeline to grant it anything: what it
 // asks for is answered with "not granted", which need not keep it from its work.
-func loadUngranted(ctx context.Context, c Config, cacheDir string, log *slog.Logger) (*host.Kernel, error) {
-	found := slices.DeleteFunc(c.problems(""), func(p problem) bool { return p.code == codeMissingGrant })
+func loadUngranted(ctx context.Context, c Config, at place, log *slog.Logger) (*host.Kernel, error) {
+	found := slices.DeleteFunc(c.problems(ctx, at), func(p problem) bool { return p.code == codeMissingGrant })
 	if err := refused(found); err != nil {
 		return nil, err
 	}
-	o, _, err := c.options("", cacheDir, log)
+	o, _, err := c.options(ctx, at, log)
 	if err != nil {
 		return nil, err
 	}

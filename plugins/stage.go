@@ -57,7 +57,7 @@ type stage struct {
 
 // Start loads and compiles the module and makes the first instance.
 func (s *stage) Start(ctx context.Context) error {
-	k, m, err := load(ctx, s.config, s.env.Dir, s.env.CacheDir, s.env.Log)
+	k, m, err := load(ctx, s.config, place{s.env.Pos.File, s.env.Dir, s.env.CacheDir}, s.env.Log)
 	if err != nil {
 		return err
 	}

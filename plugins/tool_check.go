@@ -22,6 +22,11 @@ func (Tools) Check(ctx context.Context, t pipeline.KernelTarget) (pipeline.Kerne
 		return pipeline.KernelReport{}, err
 	}
 	r := s.report()
+	for _, name := range r.Wants {
+		if !slices.Contains(s.manifest.Wants, name) {
+			r.Notes = append(r.Notes, "it imports "+name+" but its manifest does not list it in `wants`")
+		}
+	}
 	switch {
 	case len(r.Problems) > 0:
 		return r, nil
@@ -29,7 +34,7 @@ func (Tools) Check(ctx context.Context, t pipeline.KernelTarget) (pipeline.Kerne
 		r.Notes = append(r.Notes, "no sample in the manifest: compiler and interpreter were not compared")
 		return r, nil
 	}
-	if len(s.manifest.Wants) > 0 {
+	if len(r.Wants) > 0 {
 		r.Notes = append(r.Notes, "samples run without any grant: what they ask for is answered with -1 (not granted)")
 	}
 	for _, g := range groups(s.manifest.Samples) {
@@ -62,7 +67,7 @@ func groups(all []manifest.Sample) [][]*manifest.Sample {
 
 // kernel compiles the module for samples with this configuration.
 func (s *subject) kernel(ctx context.Context, config []byte, interpreter bool) (*host.Kernel, error) {
-	o, err := s.options(config)
+	o, err := s.options(ctx, config)
 	if err != nil {
 		return nil, err
 	}

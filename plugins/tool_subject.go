@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,8 +12,10 @@ import (
 	"path/filepath"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/plugins/internal/capability"
 	"github.com/waybill-dev/waybill/plugins/internal/host"
 	"github.com/waybill-dev/waybill/plugins/internal/manifest"
+	"github.com/waybill-dev/waybill/plugins/internal/module"
 )
 
 // Names in a kernel's project.
@@ -117,7 +120,7 @@ func manifestProblems(err error) []pipeline.KernelProblem {
 }
 
 // options makes what the host takes, for a kernel with this configuration.
-func (s *subject) options(config []byte) (host.Options, error) {
+func (s *subject) options(ctx context.Context, config []byte) (host.Options, error) {
 	c := Defaults()
 	c.Use, c.Limits = s.file, s.limits
 	if len(config) > 0 {
@@ -125,7 +128,7 @@ func (s *subject) options(config []byte) (host.Options, error) {
 			return host.Options{}, fmt.Errorf("config: %w", err)
 		}
 	}
-	o, _, err := c.options("", s.CacheDir, slog.New(slog.DiscardHandler))
+	o, _, err := c.options(ctx, place{cache: s.CacheDir}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return o, err
 	}
@@ -138,12 +141,27 @@ func (s *subject) options(config []byte) (host.Options, error) {
 // report is what Check and Test begin with.
 func (s *subject) report() pipeline.KernelReport {
 	dialect, found := host.Inspect(s.wasm, uint64(s.limits.Memory))
-	r := pipeline.KernelReport{File: s.file, Digest: s.digest, Dialect: string(dialect), Wants: list(s.manifest.Wants),
+	r := pipeline.KernelReport{File: s.file, Digest: s.digest, Dialect: string(dialect), Wants: s.wants(),
 		Problems: list(s.problems), Cases: []pipeline.KernelCase{}}
 	for _, f := range found {
 		r.Problems = append(r.Problems, pipeline.KernelProblem{Code: f.Code, Message: f.Message, Hint: f.Hint})
 	}
 	return r
+}
+
+// wants lists the capabilities that the manifest asks for or the module imports.
+func (s *subject) wants() []string {
+	out := []string{}
+	parsed, err := module.Parse(s.wasm)
+	if err != nil {
+		return out
+	}
+	for _, name := range capability.Names() {
+		if wanted(name, s.manifest, parsed) != "" {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // list is never nil, so that JSON has a list.

@@ -94,6 +94,10 @@ func TestCheckNamesWhatKeepsItFromRunning(t *testing.T) {
 	if r := check(t, dir); len(r.Problems) > 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "no sample") {
 		t.Errorf("no sample: %+v", r)
 	}
+	asks := w.Guest{Import: func(m *w.Module) { m.Import("kernel/1", "http", []byte{w.I32, w.I32, w.I32, w.I32}, []byte{w.I64}) }}
+	if r := check(t, project(t, asks, `{"name":"k","version":"1.0.0"}`)); !slices.Equal(r.Wants, []string{"http"}) || !strings.Contains(r.Notes[0], "imports http") {
+		t.Errorf("an import that is not declared: %+v", r)
+	}
 	odd := w.Guest{Import: func(m *w.Module) { m.Import("env", "abort", nil, nil) }}
 	if r := check(t, project(t, odd, `{"name":"k","version":"1.0.0"}`)); len(r.Problems) != 1 || r.Problems[0].Code != "kernel-exports" {
 		t.Errorf("an unknown import: %+v", r.Problems)

@@ -1,9 +1,9 @@
 package plugins
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -31,11 +31,13 @@ type problem struct {
 }
 
 // Validate reports what would keep the kernel from running: bad limits, unknown
-// grants, a missing file, a module that does not fit, a configuration that its
+// grants, a missing module, one that does not fit, a configuration that its
 // schema refuses, a capability that it wants and does not get. The module is
 // read and metered, not compiled.
 func (c Config) Validate(v *pipeline.Validation) {
-	for _, p := range c.problems(v.Dir) {
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
+	defer cancel()
+	for _, p := range c.problems(ctx, place{file: v.File, dir: v.Dir, cache: v.CacheDir}) {
 		report := v.Problem
 		if p.key {
 			report = v.KeyProblem
@@ -44,14 +46,14 @@ func (c Config) Validate(v *pipeline.Validation) {
 	}
 }
 
-func (c Config) problems(dir string) []problem {
+func (c Config) problems(ctx context.Context, at place) []problem {
 	found := c.Limits.problems()
 	if c.Batch < 1 || c.Batch > maxBatch {
 		found = append(found, problem{path: "batch", code: "out-of-range", message: fmt.Sprintf("must be 1 to %d, is %d", maxBatch, c.Batch)})
 	}
 	found = append(found, c.grantProblems()...)
 	found = append(found, expressions("with", c.With)...)
-	return append(found, c.moduleProblems(dir)...)
+	return append(found, c.moduleProblems(ctx, at)...)
 }
 
 func (l Limits) problems() []problem {
@@ -91,18 +93,15 @@ func expressions(path string, v any) []problem {
 	return found
 }
 
-func (c Config) moduleProblems(dir string) []problem {
+func (c Config) moduleProblems(ctx context.Context, at place) []problem {
 	use := func(code, hint, message string) []problem {
 		return []problem{{path: "use", code: code, hint: hint, message: message}}
 	}
-	path, err := c.path(dir)
-	if err != nil {
-		return use("unsupported", "", err.Error())
-	}
-	wasm, err := read(path)
+	wasm, err := at.module(ctx, c.Use)
+	var failed *pipeline.Error
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return use(codeMissing, "build the kernel first, or correct the path, which is relative to the pipeline file", "no kernel at "+path)
+	case errors.As(err, &failed):
+		return use(failed.Code, failed.Hint, failed.Err.Error())
 	case err != nil:
 		return use(codeMissing, "", err.Error())
 	}

@@ -165,6 +165,6 @@ func (e *engine) env(sp *pipeline.StagePlan) pipeline.Env {
 		Run: pipeline.RunInfo{ID: e.o.RunID, Pipeline: e.plan.Name, Source: e.plan.Source, Digest: e.plan.Digest,
 			Version: e.o.Version, MaxAttempts: e.plan.Run.Retry.Attempts},
 		Stage: sp.Name, Kind: sp.Kind, Pos: sp.Pos, Concurrency: n,
-		CacheDir: e.o.CacheDir, RuntimeDir: e.o.RuntimeDir, Stdout: e.o.Stdout,
+		CacheDir: e.o.CacheDir, RuntimeDir: e.o.RuntimeDir, Stdout: e.o.Stdout, Stdin: e.o.Stdin,
 	}
 }

@@ -46,6 +46,8 @@ type Options struct {
 	// os.Stdout. It must be safe for use by as many goroutines as stages send
 	// there.
 	Stdout io.Writer
+	// Stdin is what a source reads from standard input; nil means os.Stdin.
+	Stdin io.Reader
 	// PollMin, PollBusy and PollIdle say how long to wait after a claim found
 	// nothing: PollMin (50 ms), doubled up to PollBusy (1 s) while items are
 	// in flight or delayed, up to PollIdle (2 s) otherwise.

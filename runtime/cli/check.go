@@ -37,7 +37,7 @@ func (a *app) checkCommand() *cobra.Command {
 
 // checkFile loads one file, reports on it and returns whether it is good.
 func (a *app) checkFile(file string) bool {
-	plan, problems := pipeline.LoadFile(file, a.set())
+	plan, problems := pipeline.LoadFile(file, a.set().Caching(cacheDir()))
 	switch {
 	case a.json:
 		for _, p := range problems {
@@ -53,7 +53,7 @@ func (a *app) checkFile(file string) bool {
 
 // load loads the file of a command that needs a plan.
 func (a *app) load(file string) (*pipeline.Plan, error) {
-	plan, problems := pipeline.LoadFile(file, a.set())
+	plan, problems := pipeline.LoadFile(file, a.set().Caching(cacheDir()))
 	if len(problems) > 0 {
 		return nil, problems
 	}

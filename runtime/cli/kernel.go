@@ -13,11 +13,12 @@ import (
 func (a *app) kernelCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "kernel",
-		Short: "Works with WASM kernels: new, build, check, test, bench, inspect, run",
+		Short: "Works with WASM kernels: new, build, check, test, bench, inspect, run, push, pull, lock",
 		Example: "  waybill kernel new --lang go demo && cd demo\n" +
 			"  waybill kernel build && waybill kernel test\n" +
 			"  waybill kernel run demo.wasm < page.html",
-	}, a.kernelNew(), a.kernelBuild(), a.kernelCheck(), a.kernelTest(), a.kernelBench(), a.kernelInspect(), a.kernelRun())
+	}, a.kernelNew(), a.kernelBuild(), a.kernelCheck(), a.kernelTest(), a.kernelBench(), a.kernelInspect(), a.kernelRun(),
+		a.kernelPush(), a.kernelPull(), a.kernelLock())
 }
 
 // kernel is for commands that need the kernel tools; an interrupt ends them.

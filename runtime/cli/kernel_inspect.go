@@ -16,7 +16,7 @@ func (a *app) kernelInspect() *cobra.Command {
 		Use:   "inspect FILE",
 		Short: "Says what a kernel is made of",
 		Long: "Prints dialect, size, digest, manifest, imports, exports, memory, functions, and how much of each cap on\n" +
-			"its shape it uses. Nothing is compiled or run.",
+			"its shape it uses. Nothing is compiled or run. The exit code is 2 for a module that cannot run.",
 		Example: "  waybill kernel inspect readable.wasm\n  waybill kernel inspect --json readable.wasm",
 		Args:    args(cobra.ExactArgs(1), "name one kernel"),
 		RunE: a.kernel(func(_ *cobra.Command, args []string) error {
@@ -24,10 +24,17 @@ func (a *app) kernelInspect() *cobra.Command {
 			if err != nil {
 				return kernelFailed(err)
 			}
+			show := a.printInfo
 			if a.json {
-				return a.printJSON(info)
+				show = func(k pipeline.KernelInfo) error { return a.printJSON(k) }
 			}
-			return a.printInfo(info)
+			if err := show(info); err != nil {
+				return err
+			}
+			if len(info.Problems) > 0 {
+				return silent(exitProblem)
+			}
+			return nil
 		}),
 	}
 }
@@ -60,11 +67,8 @@ func (a *app) printInfo(k pipeline.KernelInfo) error {
 		}
 		fmt.Fprintf(a.stdout, "manifest\n%s\n", b.String())
 	}
-	if err := a.printCaps(k.Caps); err != nil {
-		return err
-	}
 	a.printKernelProblems(k.File, k.Problems)
-	return nil
+	return a.printCaps(k.Caps)
 }
 
 // first is the name of a list on its first line only.
@@ -76,6 +80,9 @@ func first(i int, name string) string {
 }
 
 func (a *app) printCaps(caps []pipeline.KernelCap) error {
+	if len(caps) == 0 {
+		return nil
+	}
 	rows := [][]string{{"CAP", "USED", "LIMIT", ""}}
 	for _, c := range caps {
 		share := fmt.Sprintf("%.1f%%", 100*float64(c.Used)/float64(max(1, c.Limit)))

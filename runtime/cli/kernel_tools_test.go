@@ -149,8 +149,13 @@ func TestKernelInspect(t *testing.T) {
 		"65,536 bytes at first, 131,072 at most", "the biggest: function 1 f, 9 bytes", "\n  \"name\": \"k\"\n", "25.0%", "too much")
 	r = run(t, p, "", "kernel", "inspect", "k.wasm", "--json")
 	var got pipeline.KernelInfo
-	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || got.Functions != 3 {
+	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || got.Functions != 3 || r.code != 0 {
 		t.Errorf("%+v, %v", r, err)
+	}
+	info.Problems, info.Caps = []pipeline.KernelProblem{{Code: "kernel-bad", Message: "no module"}}, nil
+	r = run(t, p, "", "kernel", "inspect", "k.wasm")
+	if r.code != exitProblem || r.stderr != "k.wasm: kernel-bad: no module\n" || strings.Contains(r.stdout, "CAP") {
+		t.Errorf("a module that cannot run: %+v", r)
 	}
 }
 

@@ -76,7 +76,7 @@ func (a *app) run(ctx context.Context, file string, f runFlags) error {
 		return err
 	}
 	options := runtime.Options{UntilEmpty: f.untilEmpty, Drain: f.drain, Log: log, MetricsAddr: f.metrics,
-		Version: a.version().Version, CacheDir: cacheDir(), Stdout: a.stdout}
+		Version: a.version().Version, CacheDir: cacheDir(), Stdout: a.stdout, Stdin: a.stdin}
 	if options.RuntimeDir, err = runtimeDir(); err != nil {
 		return err
 	}

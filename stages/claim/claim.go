@@ -2,6 +2,8 @@ package claim
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -9,16 +11,18 @@ import (
 
 // Config is the config of the stage "claim".
 type Config struct {
-	// URL of the queue or input: sqlite:var/queue.db, file:items.jsonl, file:pages/*.html.
+	// URL of the queue or input: sqlite:var/queue.db, file:items.jsonl, stdin, dir:inbox, http:127.0.0.1:8080/work, cron:0 3 * * *.
 	From string `yaml:"from"`
 	// Name of the queue inside the store.
 	Queue string `yaml:"queue,optional"`
 	// How long a claim lasts without renewal.
 	Lease pipeline.Duration `yaml:"lease,optional" min:"1s" max:"12h"`
-	// How a file: input is read: items, jsonl, csv or files; told by the name if left out.
-	Format string `yaml:"format,optional" enum:"items|jsonl|csv|files"`
-	// File in which a file: input remembers what has ended; without it a run starts anew.
+	// How an input is read: items, jsonl or lines, for file: also csv and files, for http: also raw. Told by a file's name if left out, else items.
+	Format string `yaml:"format,optional" enum:"items|jsonl|lines|csv|files|raw"`
+	// File in which file:, dir:, http: or cron: remembers what has ended; without it a run starts anew.
 	Checkpoint string `yaml:"checkpoint,optional"`
+	// Bearer token that clients of an http: source must show, such as ${env:WORK_TOKEN}.
+	Token string `yaml:"token,optional"`
 
 	drivers []pipeline.QueueDriver // what From may name; not part of the file
 }
@@ -32,9 +36,11 @@ func Def(drivers ...pipeline.QueueDriver) pipeline.Def {
 
 // Validate reports what cannot work, before anything is opened.
 func (c Config) Validate(v *pipeline.Validation) {
-	scheme, rest, ok := pipeline.SplitURL(c.From)
-	switch _, known := driverOf(c.drivers, scheme); {
-	case !ok || rest == "":
+	url := withColon(c.drivers, c.From)
+	scheme, rest, ok := pipeline.SplitURL(url)
+	d, known := driverOf(c.drivers, scheme)
+	switch {
+	case !ok || rest == "" && d.Check == nil:
 		v.Problem("from", "bad-url", knownSchemes(c.drivers), "%q is not a URL of a queue or input", c.From)
 	case !known:
 		v.Problem("from", "unknown-scheme", knownSchemes(c.drivers), "unknown scheme %q", scheme)
@@ -42,14 +48,51 @@ func (c Config) Validate(v *pipeline.Validation) {
 	if strings.TrimSpace(c.Queue) == "" {
 		v.Problem("queue", pipeline.CodeBadValue, "leave it out for \"default\"", "the queue's name is empty")
 	}
-	if scheme == "file" {
+	if c.refuses(v, d, scheme) || d.Check == nil {
 		return
 	}
-	for key, value := range map[string]string{"format": c.Format, "checkpoint": c.Checkpoint} {
-		if value != "" {
-			v.Problem(key, pipeline.CodeBadValue, "only file: inputs have it", "%s does not apply to %q", key, scheme)
+	err := d.Check(url, pipeline.QueueOptions{Queue: c.Queue, Dir: v.Dir, Format: c.Format, Checkpoint: c.Checkpoint, Token: c.Token})
+	var typed *pipeline.Error
+	switch {
+	case errors.As(err, &typed):
+		v.Problem("from", typed.Code, typed.Hint, "%v", typed.Err)
+	case err != nil:
+		v.Problem("from", "bad-url", "", "%v", err)
+	}
+}
+
+// refuses reports keys that a driver does not have.
+func (c Config) refuses(v *pipeline.Validation, d pipeline.QueueDriver, scheme string) (found bool) {
+	for _, k := range []struct{ key, value string }{{"format", c.Format}, {"checkpoint", c.Checkpoint}, {"token", c.Token}} {
+		if k.value == "" || slices.Contains(d.Takes, k.key) {
+			continue
+		}
+		found = true
+		v.Problem(k.key, pipeline.CodeBadValue, "only "+takers(c.drivers, k.key)+" has it", "%s does not apply to %q", k.key, scheme)
+	}
+	return found
+}
+
+// takers lists the schemes that know a key.
+func takers(drivers []pipeline.QueueDriver, key string) string {
+	var out []string
+	for _, d := range drivers {
+		if slices.Contains(d.Takes, key) {
+			out = append(out, d.Scheme+":")
 		}
 	}
+	return strings.Join(out, ", ")
+}
+
+// withColon lets a scheme stand for itself: "stdin" is "stdin:", for in YAML a
+// colon at the end of a word begins a mapping.
+func withColon(drivers []pipeline.QueueDriver, url string) string {
+	for _, d := range drivers {
+		if rest, ok := strings.CutPrefix(url, d.Scheme); ok && (rest == "" || rest[0] == '?') {
+			return d.Scheme + ":" + rest
+		}
+	}
+	return url
 }
 
 // open makes the source. The queue must be there: a pipeline does not make
@@ -57,7 +100,7 @@ func (c Config) Validate(v *pipeline.Validation) {
 func open(ctx context.Context, c Config, env pipeline.Env) (pipeline.Source, error) {
 	src, err := Open(ctx, c.drivers, c.From, pipeline.QueueOptions{
 		Queue: c.Queue, Lease: c.Lease.D(), Owner: env.Run.ID, MaxAttempts: env.Run.MaxAttempts,
-		Dir: env.Dir, Format: c.Format, Checkpoint: c.Checkpoint, Log: env.Log,
+		Dir: env.Dir, Format: c.Format, Checkpoint: c.Checkpoint, Token: c.Token, Stdin: env.Stdin, Log: env.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -67,6 +110,7 @@ func open(ctx context.Context, c Config, env pipeline.Env) (pipeline.Source, err
 
 // Open opens what a URL names with the driver of its scheme.
 func Open(ctx context.Context, drivers []pipeline.QueueDriver, url string, o pipeline.QueueOptions) (pipeline.Source, error) {
+	url = withColon(drivers, url)
 	scheme, _, ok := pipeline.SplitURL(url)
 	if !ok {
 		return nil, pipeline.Fail("bad-url", "%q is not a URL of a queue or input", url).WithHint("%s", knownSchemes(drivers))

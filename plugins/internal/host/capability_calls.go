@@ -122,9 +122,9 @@ func hostStatePut(_ context.Context, s *session, m api.Memory, stack []uint64) e
 	if s.state != nil {
 		err = s.state.Put(key, value)
 	}
-	stack[0] = 0
+	stack[0], s.answer = 0, nil
 	if err != nil {
-		stack[0] = uint64(capability.CodeOf(err))
+		stack[0], s.answer = uint64(capability.CodeOf(err)), []byte(err.Error())
 	}
 	return nil
 }

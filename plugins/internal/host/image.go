@@ -22,12 +22,13 @@ type image struct {
 	// mapped tells that instances are restored by throwing away the pages that
 	// they wrote, of a copy-on-write mapping, and not by copying all of it.
 	mapped bool
+	hot    hot
 }
 
 // copyLimit is the size up to which copying an image is faster than mapping it,
-// where nothing was measured: each page that a guest writes costs a page fault,
-// and copying 256 KiB takes as long as about ten of them.
-const copyLimit = 256 << 10
+// where nothing was measured: it takes as long as telling the system to drop
+// pages.
+const copyLimit = 64 << 10
 
 // snapshot takes the image of an instance that is not running.
 func (s *session) snapshot() (*image, error) {
@@ -56,7 +57,7 @@ func (s *session) restore(img *image) error {
 		copy(s.memory.block.mem, img.pages.bytes)
 		return nil
 	}
-	return s.memory.block.drop(&img.pages)
+	return s.memory.block.drop(&img.pages, img.hot.spans(s.memory.block.mem, img.pages.bytes))
 }
 
 // restorable tells that restore can bring the instance back. A stack that

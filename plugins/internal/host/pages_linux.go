@@ -47,16 +47,32 @@ func (p *pages) close() {
 	*p = pages{}
 }
 
-// drop throws away what the guest wrote since the last time: the pages are those
-// of p again. The first time it maps them over the memory.
-func (b *block) drop(p *pages) error {
-	if b.mapped {
-		return unix.Madvise(b.mem[:len(p.bytes)], unix.MADV_DONTNEED)
+// drop gives the guest the image again: the spans are copied, and what it wrote
+// elsewhere is thrown away with its pages. The first time it maps the image over
+// the memory.
+func (b *block) drop(p *pages, spans []span) error {
+	if !b.mapped {
+		_, err := unix.MmapPtr(int(p.file.Fd()), 0, unsafe.Pointer(unsafe.SliceData(b.mem)), uintptr(len(p.bytes)),
+			unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
+		b.mapped = err == nil
+		return err
 	}
-	_, err := unix.MmapPtr(int(p.file.Fd()), 0, unsafe.Pointer(unsafe.SliceData(b.mem)), uintptr(len(p.bytes)),
-		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
-	b.mapped = err == nil
-	return err
+	at := 0
+	for _, s := range spans {
+		if err := b.forget(at, s.from); err != nil {
+			return err
+		}
+		at = s.from + copy(b.mem[s.from:s.to], p.bytes[s.from:])
+	}
+	return b.forget(at, len(p.bytes))
+}
+
+// forget throws away the pages of a range that were written.
+func (b *block) forget(from, to int) error {
+	if from == to {
+		return nil
+	}
+	return unix.Madvise(b.mem[from:to], unix.MADV_DONTNEED)
 }
 
 // zero makes a range read as zeros; its pages go back to the system. No image

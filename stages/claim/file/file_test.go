@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/claim/internal/local"
 	"go.uber.org/goleak"
 )
 
@@ -32,17 +33,17 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-func mustOpen(t *testing.T, url string, o pipeline.QueueOptions) *source {
+func mustOpen(t *testing.T, url string, o pipeline.QueueOptions) *local.Source {
 	t.Helper()
 	src, err := Driver().Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = src.(*source).Close() })
-	return src.(*source)
+	t.Cleanup(func() { _ = src.(*local.Source).Close() })
+	return src.(*local.Source)
 }
 
-func claim(t *testing.T, s *source, max int) []*pipeline.Item {
+func claim(t *testing.T, s *local.Source, max int) []*pipeline.Item {
 	t.Helper()
 	items, err := s.Claim(t.Context(), max)
 	if err != nil {
@@ -51,7 +52,7 @@ func claim(t *testing.T, s *source, max int) []*pipeline.Item {
 	return items
 }
 
-func end(t *testing.T, s *source, it *pipeline.Item, r pipeline.Result) {
+func end(t *testing.T, s *local.Source, it *pipeline.Item, r pipeline.Result) {
 	t.Helper()
 	cause := it.Condemned
 	if cause == nil {
@@ -62,7 +63,7 @@ func end(t *testing.T, s *source, it *pipeline.Item, r pipeline.Result) {
 	}
 }
 
-func wantEOF(t *testing.T, s *source) {
+func wantEOF(t *testing.T, s *local.Source) {
 	t.Helper()
 	if items, err := s.Claim(t.Context(), 1); len(items) > 0 || !errors.Is(err, io.EOF) {
 		t.Fatalf("claimed %d, error %v; want io.EOF", len(items), err)

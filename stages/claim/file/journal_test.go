@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/claim/internal/local"
 )
 
 func lines(n int) string {
@@ -122,9 +123,9 @@ func TestGivenBackIsNotDead(t *testing.T) {
 
 // die ends a source as the end of its process does: the files close, nothing
 // else happens.
-func die(s *source) {
-	_ = s.journal.lines.Close()
-	s.journal = nil
+func die(s *local.Source) {
+	_ = s.Journal.Close()
+	s.Journal = nil
 }
 
 func tear(t *testing.T, path, text string) {
@@ -209,9 +210,9 @@ func TestSharedLetters(t *testing.T) {
 	}
 	a := mustOpen(t, "file:in.jsonl", pipeline.QueueOptions{Dir: dir})
 	b := mustOpen(t, "file:in.jsonl", pipeline.QueueOptions{Dir: dir})
-	of := map[*source][]*pipeline.Item{a: claim(t, a, 4), b: claim(t, b, 4)}
+	of := map[*local.Source][]*pipeline.Item{a: claim(t, a, 4), b: claim(t, b, 4)}
 	for i := range 4 {
-		for _, s := range []*source{a, b} {
+		for _, s := range []*local.Source{a, b} {
 			end(t, s, of[s][i], pipeline.Dead)
 		}
 	}
@@ -253,7 +254,7 @@ func TestForeignCheckpoint(t *testing.T) {
 				if err != nil || !strings.HasPrefix(string(text), head+"\n") || !strings.HasSuffix(string(text), "}\n") {
 					t.Fatalf("%v, the checkpoint is %q", err, text)
 				}
-				if err := src.(*source).Close(); err != nil {
+				if err := src.(*local.Source).Close(); err != nil {
 					t.Error(err)
 				}
 				return
@@ -263,31 +264,4 @@ func TestForeignCheckpoint(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzJournal(f *testing.F) {
-	f.Add([]byte("{\"did\":\"claim\",\"id\":\"a\"}\n{\"did\":\"end\",\"id\":\"a\",\"result\":\"succeeded\"}\n"))
-	f.Add([]byte("{\"did\":\"refund\"}\ntorn"))
-	f.Fuzz(func(t *testing.T, tail []byte) {
-		h := header{Input: "file:x", Format: "items"}
-		path := filepath.Join(t.TempDir(), "ckpt")
-		j, err := openJournal(path, h)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := j.close(); err != nil {
-			t.Fatal(err)
-		}
-		tear(t, path, string(tail))
-		if j, err = openJournal(path, h); err != nil {
-			return
-		}
-		if err := errors.Join(j.write(journalLine{Did: didEnd, ID: "new"}, true), j.close()); err != nil {
-			t.Fatal(err)
-		}
-		if j, err = openJournal(path, h); err != nil || !j.past["new"].ended {
-			t.Fatalf("what was written after %q is not there: %v", tail, err)
-		}
-		_ = j.close()
-	})
 }

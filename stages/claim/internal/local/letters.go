@@ -1,10 +1,9 @@
-package file
+package local
 
 import (
 	"encoding/json"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,10 +14,10 @@ import (
 	"github.com/waybill-dev/waybill/stages/internal/durable"
 )
 
-// letters is the dead-letter file, made when the first item dies. Its lines
+// Letters is the dead-letter file, made when the first item dies. Its lines
 // are those of `waybill enqueue`; meta tells why they are there. Runs over the
 // same input may share it.
-type letters struct {
+type Letters struct {
 	path string
 	log  *slog.Logger
 
@@ -26,24 +25,16 @@ type letters struct {
 	lines *durable.Lines
 }
 
-// deadPath stands beside the checkpoint or else beside the input; for a glob
-// beside the folder that it begins with.
-func deadPath(in input, checkpoint string) string {
-	if checkpoint != "" {
-		return resolve(in.dir, checkpoint) + ".dead.jsonl"
-	}
-	path := in.path
-	for isGlob(path) {
-		path = filepath.Dir(path)
-	}
-	if path == "." || path == string(filepath.Separator) {
-		path = filepath.Join(path, "input")
-	}
-	return resolve(in.dir, path) + ".dead.jsonl"
-}
+// NewLetters returns the dead letters in a file that is made when it is needed.
+// Without a path they are only named in the log.
+func NewLetters(path string, log *slog.Logger) *Letters { return &Letters{path: path, log: log} }
 
 // write keeps an item, on disk when it returns.
-func (l *letters) write(e *entry, cause error) error {
+func (l *Letters) write(e *entry, cause error) error {
+	if l.path == "" {
+		l.log.Error("an item is dead", "item", e.id, "attempts", e.attempts, "error", cause)
+		return nil
+	}
 	line, err := json.Marshal(letterOf(e, cause))
 	if err != nil {
 		return err
@@ -58,7 +49,7 @@ func (l *letters) write(e *entry, cause error) error {
 	return nil
 }
 
-func (l *letters) open() (*durable.Lines, error) {
+func (l *Letters) open() (*durable.Lines, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.lines != nil {
@@ -74,18 +65,21 @@ func (l *letters) open() (*durable.Lines, error) {
 // letterOf makes the item to be enqueued again. Of a record that was no item
 // the body is its text; files are only named, they still stand where they are.
 func letterOf(e *entry, cause error) pipeline.NewItem {
-	it := e.item
+	it := e.Item
 	it.ID, it.NotBefore, it.Deadline = e.id, time.Time{}, time.Time{}
 	it.Meta = maps.Clone(it.Meta)
 	if it.Meta == nil {
 		it.Meta = map[string]string{}
 	}
-	if e.bad != nil {
-		text := strings.ToValidUTF8(string(e.text), string(utf8.RuneError))
+	switch {
+	case e.Letter != nil && e.Bad == nil:
+		it.Body = e.Letter()
+	case e.Bad != nil:
+		text := strings.ToValidUTF8(string(e.Text), string(utf8.RuneError))
 		it.Body, _ = json.Marshal(text[:min(len(text), pipeline.MaxItemBody/8)]) // a string always encodes
 	}
 	it.Meta["dead.at"] = time.Now().UTC().Format(time.RFC3339)
-	it.Meta["dead.from"] = e.where
+	it.Meta["dead.from"] = e.Where
 	it.Meta["dead.attempts"] = strconv.Itoa(e.attempts)
 	if cause != nil {
 		it.Meta["dead.error"], it.Meta["dead.code"] = strings.ToValidUTF8(cause.Error(), "?"), pipeline.CodeOf(cause)
@@ -93,7 +87,8 @@ func letterOf(e *entry, cause error) pipeline.NewItem {
 	return it
 }
 
-func (l *letters) close() error {
+// Close closes the file.
+func (l *Letters) Close() error {
 	if l == nil || l.lines == nil {
 		return nil
 	}

@@ -1,0 +1,210 @@
+package mongodb
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	randv2 "math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/waybill-dev/waybill/pipeline"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// errAgain: another enqueue was faster with an id or an idempotency key, or has
+// one of them and is not through. What is to be done must be found out anew.
+var errAgain = errors.New("another enqueue has the same id or idempotency key and does not end")
+
+// maxEnqueue bounds how often an enqueue begins anew.
+const maxEnqueue = 400
+
+// Enqueue adds all items or, with an error, none. An id that the queue has
+// already is an error (code duplicate-id); a known idempotency key is not.
+func (q *Queue) Enqueue(ctx context.Context, items []pipeline.NewItem) ([]pipeline.Enqueued, error) {
+	for i := range items {
+		if err := items[i].Validate(); err != nil {
+			return nil, fmt.Errorf("item %d: %w", i+1, err)
+		}
+	}
+	if len(items) == 0 {
+		return []pipeline.Enqueued{}, nil
+	}
+	for range maxEnqueue {
+		out, err := q.enqueue(ctx, items)
+		if !errors.Is(err, errAgain) {
+			return out, q.fail("enqueue", err)
+		}
+		select {
+		case <-time.After(time.Millisecond + randv2.N(10*time.Millisecond)):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return nil, q.fail("enqueue", errAgain)
+}
+
+// enqueue first finds out what every item is, and writes only if none is
+// refused.
+func (q *Queue) enqueue(ctx context.Context, items []pipeline.NewItem) ([]pipeline.Enqueued, error) {
+	known, err := q.lookUp(ctx, items)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]pipeline.Enqueued, len(items))
+	var docs []*item
+	for i := range items {
+		it := &items[i]
+		if first, ok := known.idems[it.IdempotencyKey]; ok && it.IdempotencyKey != "" {
+			out[i] = pipeline.Enqueued{ID: first, Duplicate: true}
+			continue
+		}
+		if out[i].ID = it.ID; it.ID == "" {
+			out[i].ID = strings.ToLower(rand.Text())
+		} else if known.ids[it.ID] {
+			refusal := pipeline.Fail("duplicate-id", "queue %q has an item %q already", q.name, it.ID).
+				WithHint("give an idempotencyKey if a second enqueue should be harmless")
+			refusal.Item = it.ID
+			return nil, refusal
+		}
+		known.ids[out[i].ID] = true
+		if it.IdempotencyKey != "" {
+			known.idems[it.IdempotencyKey] = out[i].ID
+		}
+		docs = append(docs, newItem(it, out[i].ID))
+	}
+	return out, q.add(ctx, docs)
+}
+
+// known is what the queue, or an earlier item of the call, has already.
+type known struct {
+	ids   map[string]bool
+	idems map[string]string // idempotency key to id
+}
+
+// lookUp finds the items that have one of these ids or idempotency keys.
+func (q *Queue) lookUp(ctx context.Context, items []pipeline.NewItem) (known, error) {
+	k := known{ids: map[string]bool{}, idems: map[string]string{}}
+	var ids, idems bson.A
+	for i := range items {
+		if items[i].ID != "" {
+			ids = append(ids, q.docID(items[i].ID))
+		}
+		if items[i].IdempotencyKey != "" {
+			idems = append(idems, items[i].IdempotencyKey)
+		}
+	}
+	for field, values := range map[string]bson.A{"_id": ids, "idem": idems} {
+		if len(values) == 0 {
+			continue
+		}
+		found, err := q.find(ctx, bson.M{field: bson.M{"$in": values}}, options.Find().SetProjection(bson.M{"id": 1, "idem": 1, "state": 1, "batch": 1, "enqueued": 1}))
+		if err != nil {
+			return k, err
+		}
+		for _, d := range found {
+			if d.State == stateStaged {
+				return k, q.await(ctx, d) // nobody knows yet whether it will be
+			}
+			k.ids[d.ID] = true
+			if d.Idem != "" {
+				k.idems[d.Idem] = d.ID
+			}
+		}
+	}
+	return k, nil
+}
+
+// await returns errAgain for an item that another enqueue has staged. If its
+// writer has died, the batch is decided here: there may be no reaper, because
+// nobody claims.
+func (q *Queue) await(ctx context.Context, d *item) error {
+	if d.Enqueued <= q.now()-bson.DateTime(abandonedAfter.Milliseconds()) {
+		if _, err := q.resolveBatch(ctx, d.Batch); err != nil {
+			return err
+		}
+	}
+	return errAgain
+}
+
+func newItem(it *pipeline.NewItem, id string) *item {
+	d := &item{
+		ID: id, Key: it.Key, Idem: it.IdempotencyKey, Priority: int32(it.Priority), MaxAttempts: int32(it.MaxAttempts),
+		NotBefore: date(it.NotBefore), Deadline: date(it.Deadline), Meta: it.Meta, Body: it.Body,
+		TraceParent: it.Trace.Parent, TraceState: it.Trace.State,
+	}
+	d.At = due(d.NotBefore, d.Deadline)
+	return d
+}
+
+// due is when an item that waits is claimable: a deadline ends the wait.
+func due(notBefore, deadline bson.DateTime) bson.DateTime {
+	if deadline > 0 {
+		return min(notBefore, deadline)
+	}
+	return notBefore
+}
+
+// add writes new items: a single one at once, several by way of a batch.
+func (q *Queue) add(ctx context.Context, docs []*item) error {
+	if len(docs) == 0 {
+		return nil
+	}
+	if err := q.number(ctx, docs); err != nil {
+		return err
+	}
+	if len(docs) > 1 {
+		return q.addBatch(ctx, docs)
+	}
+	d := docs[0]
+	d.Live, d.State = true, stateReady
+	if d.Key != "" {
+		d.State, d.Mark = stateBehind, newMark()
+	}
+	if _, err := q.items.InsertOne(ctx, d); err != nil {
+		return again(err)
+	}
+	if d.Key != "" {
+		q.passOn(ctx, d.Mark, d.Key)
+	}
+	return nil
+}
+
+// again makes errAgain of a duplicate key.
+func again(err error) error {
+	if mongo.IsDuplicateKeyError(err) {
+		return errAgain
+	}
+	return err
+}
+
+// number gives the items their places. A number that is taken and not used is
+// a gap and nothing else.
+func (q *Queue) number(ctx context.Context, docs []*item) error {
+	var doc queueDoc
+	err := q.queues.FindOneAndUpdate(ctx, q.self(), bson.M{"$inc": bson.M{"seq": int64(len(docs))}},
+		options.FindOneAndUpdate().SetReturnDocument(options.After)).Decode(&doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return q.absent(ctx)
+	}
+	now := q.now()
+	for i, d := range docs {
+		d.DocID, d.Queue, d.Lane = q.docID(d.ID), q.name, q.laneOf(d.Key)
+		d.Seq, d.Claims, d.Enqueued = doc.Seq-int64(len(docs)-1-i), doc.Floor, now
+	}
+	return err
+}
+
+// find reads items of the queue.
+func (q *Queue) find(ctx context.Context, filter bson.M, o *options.FindOptionsBuilder) ([]*item, error) {
+	cursor, err := q.items.Find(ctx, q.mine(filter), o)
+	if err != nil {
+		return nil, err
+	}
+	var out []*item
+	err = cursor.All(ctx, &out)
+	return out, err
+}

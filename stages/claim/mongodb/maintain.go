@@ -1,0 +1,92 @@
+package mongodb
+
+import (
+	"context"
+
+	"github.com/waybill-dev/waybill/pipeline"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// Retry makes dead items ready again: attempts start anew, the history stays,
+// and a deadline that has passed no longer counts.
+func (q *Queue) Retry(ctx context.Context, f pipeline.Filter) (int, error) {
+	dead, err := q.selectItems(ctx, f, []string{stateDead}, bson.M{"key": 1, "claims": 1, "attempts": 1, "deadline": 1})
+	if err != nil || len(dead) == 0 {
+		return 0, q.fail("retry", err)
+	}
+	now, mark, keys := q.now(), newMark(), keySet{}
+	writes := make([]mongo.WriteModel, len(dead))
+	for i, d := range dead {
+		keys.add(d.Key)
+		writes[i] = q.replay(d, now, mark)
+	}
+	r, err := q.items.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
+	n := 0
+	if r != nil {
+		n = int(r.MatchedCount)
+	}
+	if len(keys) > 0 {
+		q.passOn(ctx, mark, keys.list()...)
+	}
+	return n, q.fail("retry", err)
+}
+
+// replay makes one dead item as if new, if it is still the one that was seen.
+func (q *Queue) replay(d *item, now bson.DateTime, mark string) mongo.WriteModel {
+	set := bson.M{"state": stateReady, "live": true, "attempts": int32(0), "expired": false, "at": bson.DateTime(0), "notBefore": bson.DateTime(0)}
+	unset := bson.M{"ended": "", "result": "", "digest": "", "error": "", "owner": ""}
+	if d.Deadline > 0 && d.Deadline <= now {
+		unset["deadline"] = ""
+	}
+	if d.Key != "" {
+		giveUpTurn(set, unset, mark)
+	}
+	return mongo.NewUpdateOneModel().SetFilter(q.mine(bson.M{"_id": d.DocID, "state": stateDead, "claims": d.Claims})).
+		SetUpdate(bson.M{"$set": set, "$unset": unset, "$push": push(event{At: now, What: "replayed", Attempt: d.Attempts})})
+}
+
+// Drop deletes items that are not leased, with their history. Items enqueued
+// later count their claims from above theirs, so that a late worker of a
+// dropped item is still refused when its id is used again.
+func (q *Queue) Drop(ctx context.Context, f pipeline.Filter) (int, error) {
+	all, err := q.selectItems(ctx, f, []string{stateBehind, stateReady, stateDone, stateDead}, bson.M{"key": 1, "claims": 1, "state": 1, "turn": 1})
+	if err != nil || len(all) == 0 {
+		return 0, q.fail("drop", err)
+	}
+	floor := int64(0)
+	for _, d := range all {
+		floor = max(floor, d.Claims)
+	}
+	if _, err := q.queues.UpdateOne(ctx, q.self(), bson.M{"$max": bson.M{"floor": floor}}); err != nil {
+		return 0, q.fail("drop", err)
+	}
+	mark, keys := newMark(), keySet{}
+	writes := make([]mongo.WriteModel, len(all))
+	for i, d := range all {
+		if writes[i] = q.remove(d, mark); d.Turn != "" {
+			keys.add(d.Key)
+		}
+	}
+	r, err := q.items.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
+	n := 0
+	if r != nil {
+		n = int(r.DeletedCount + r.MatchedCount)
+	}
+	if len(keys) > 0 {
+		q.passOn(ctx, mark, keys.list()...)
+	}
+	return n, q.fail("drop", err)
+}
+
+// remove deletes an item, if it is still as it was seen. One that has its key's
+// turn is only marked, or its death would leave nobody to pass the turn on.
+func (q *Queue) remove(d *item, mark string) mongo.WriteModel {
+	same := q.mine(bson.M{"_id": d.DocID, "state": d.State, "claims": d.Claims})
+	if d.Turn == "" {
+		return mongo.NewDeleteOneModel().SetFilter(same)
+	}
+	return mongo.NewUpdateOneModel().SetFilter(same).
+		SetUpdate(bson.M{"$set": bson.M{"state": stateGone, "mark": mark}, "$unset": bson.M{"turn": "", "live": ""}})
+}

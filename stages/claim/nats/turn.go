@@ -1,0 +1,232 @@
+package nats
+
+import (
+	"container/heap"
+
+	"github.com/waybill-dev/waybill/pipeline"
+)
+
+// item is an item as the replica knows it.
+type item struct {
+	itemRecord
+	seq  uint64 // of its message: its age, and which item of this id it is
+	st   stateRecord
+	rev  uint64 // sequence of its last state message
+	key  *key   // nil without one
+	gone bool   // dropped, or of a call that was undone
+	busy bool   // this process is about to claim it
+
+	inKey, listed bool  // it is in its key's heap, in its priority's
+	delayedAt     int64 // the live entry of the heap of delays; 0 is none
+}
+
+// key is a group of items that run one at a time.
+type key struct {
+	name   string
+	last   uint64 // sequence of the last state message of any of its items
+	items  int
+	leased int
+	busy   bool // this process is about to claim one of its items
+	ready  bySeq
+}
+
+// deadline returns when the item is late; 0 is never.
+func (x *item) deadline() int64 {
+	if x.st.NoDeadline {
+		return 0
+	}
+	return x.Deadline
+}
+
+func (x *item) late(now int64) bool { return x.deadline() > 0 && x.deadline() <= now }
+
+// wake returns when a delayed item is claimable; 0: it is not delayed.
+func (x *item) wake() int64 {
+	if d := x.deadline(); d > 0 && d < x.st.NotBefore {
+		return d
+	}
+	return x.st.NotBefore
+}
+
+func (x *item) ready() bool { return !x.gone && x.st.State == pipeline.StateReady }
+
+// hasTurn reports whether no other item of its key is leased or goes before it.
+func (x *item) hasTurn() bool {
+	return x.key == nil || x.key.leased == 0 && !x.key.busy && x.key.head() == x
+}
+
+// head returns the key's oldest ready item, or nil.
+func (k *key) head() *item {
+	for len(k.ready) > 0 {
+		if x := k.ready[0]; x.ready() {
+			return x
+		}
+		heap.Pop(&k.ready).(*item).inKey = false
+	}
+	return nil
+}
+
+// turns decides whose turn it is. Its heaps are lazy: an item that may not be
+// claimed any more stays until it comes to the top and is thrown away there, and
+// whatever makes an item claimable offers it again.
+type turns struct {
+	byPriority [10]bySeq
+	delayed    delays
+	picks      int64 // so far, for ageing
+}
+
+// agedEvery: of this many claims one takes the oldest item whatever its
+// priority, so that nothing starves.
+const agedEvery = 8
+
+// settle offers the item whose turn it is after x has changed.
+func (t *turns) settle(x *item) {
+	if x.key == nil {
+		t.offer(x)
+		return
+	}
+	if x.ready() && !x.inKey {
+		x.inKey = true
+		heap.Push(&x.key.ready, x)
+	}
+	if head := x.key.head(); head != nil {
+		t.offer(head)
+	}
+}
+
+// offer lists an item, at once or after its delay.
+func (t *turns) offer(x *item) {
+	if !x.ready() || x.busy || !x.hasTurn() {
+		return
+	}
+	if at := x.wake(); at > 0 && at != x.delayedAt {
+		x.delayedAt = at
+		heap.Push(&t.delayed, delay{at, x})
+	} else if at == 0 {
+		t.list(x)
+	}
+}
+
+func (t *turns) list(x *item) {
+	if !x.listed {
+		x.listed = true
+		heap.Push(&t.byPriority[x.Priority], x)
+	}
+}
+
+// promote lists the items whose delay is over.
+func (t *turns) promote(now int64) {
+	for len(t.delayed) > 0 && (t.delayed[0].at <= now || !t.delayed[0].live()) {
+		if d := heap.Pop(&t.delayed).(delay); d.live() {
+			d.x.delayedAt = 0
+			if d.x.ready() && !d.x.busy && d.x.hasTurn() {
+				t.list(d.x)
+			}
+		}
+	}
+}
+
+// pick takes the next item and marks it and its key busy; nil if there is none.
+func (t *turns) pick(now int64) *item {
+	t.promote(now)
+	aged := (t.picks+1)%agedEvery == 0
+	var best *item
+	for p := len(t.byPriority) - 1; p >= 0; p-- {
+		x := t.top(p, now)
+		if x != nil && (best == nil || x.seq < best.seq) {
+			best = x
+		}
+		if best != nil && !aged {
+			break
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	t.picks++
+	heap.Pop(&t.byPriority[best.Priority])
+	best.listed, best.busy = false, true
+	if best.key != nil {
+		best.key.busy = true
+	}
+	return best
+}
+
+// top returns the oldest claimable item of a priority.
+func (t *turns) top(priority int, now int64) *item {
+	h := &t.byPriority[priority]
+	for len(*h) > 0 {
+		x := (*h)[0]
+		if x.ready() && !x.busy && x.hasTurn() && x.wake() <= now {
+			return x
+		}
+		heap.Pop(h)
+		x.listed = false
+		if x.wake() > now {
+			t.offer(x)
+		}
+	}
+	return nil
+}
+
+// release ends what pick began.
+func (t *turns) release(x *item) {
+	x.busy = false
+	if x.key != nil {
+		x.key.busy = false
+	}
+	t.settle(x)
+}
+
+// waiting counts the items that only their time keeps from being claimable, and
+// says when the first is.
+func (t *turns) waiting(now int64) (n, next int64) {
+	t.promote(now)
+	for _, d := range t.delayed {
+		if !d.live() || !d.x.ready() || d.x.busy || !d.x.hasTurn() {
+			continue
+		}
+		if n++; next == 0 || d.at < next {
+			next = d.at
+		}
+	}
+	return n, next
+}
+
+// bySeq is a heap of items, the oldest first.
+type bySeq []*item
+
+func (h bySeq) Len() int           { return len(h) }
+func (h bySeq) Less(i, j int) bool { return h[i].seq < h[j].seq }
+func (h bySeq) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *bySeq) Push(x any)        { *h = append(*h, x.(*item)) }
+func (h *bySeq) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return x
+}
+
+// delay is an item that waits for its time.
+type delay struct {
+	at int64
+	x  *item
+}
+
+// live reports whether the entry was not replaced by a later one.
+func (d delay) live() bool { return d.x.delayedAt == d.at }
+
+// delays is a heap, the earliest first.
+type delays []delay
+
+func (h delays) Len() int           { return len(h) }
+func (h delays) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h delays) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *delays) Push(x any)        { *h = append(*h, x.(delay)) }
+func (h *delays) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
+}
