@@ -3,13 +3,11 @@ package plugins
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/host"
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
 	"github.com/waybill-dev/waybill/plugins/internal/toolchain"
@@ -20,37 +18,13 @@ const (
 	assemblyscriptGolden = assemblyscriptSDK + "/conform/conform.wasm"
 )
 
-func TestConformAssemblyScript(t *testing.T) {
-	if *updateConform {
-		wasm := buildAssemblyScript(t, assemblyscriptSDK+"/conform/index.ts")
-		sum := fmt.Sprintf("%s  conform.wasm\n", strings.TrimPrefix(string(pipeline.DigestOf(wasm)), "sha256:"))
-		for name, data := range map[string][]byte{assemblyscriptGolden: wasm, assemblyscriptGolden + ".sha256": []byte(sum)} {
-			if err := os.WriteFile(name, data, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	checkConform(t, assemblyscriptGolden)
-}
+// TestConformAssemblyScript: the golden module, which needs no toolchain.
+func TestConformAssemblyScript(t *testing.T) { checkConform(t, assemblyscriptGolden) }
 
-// TestConformAssemblyScriptIsItsSource: the committed module has the digest
-// beside it, and is what its source compiles to, in any folder.
-func TestConformAssemblyScriptIsItsSource(t *testing.T) {
-	golden, err := os.ReadFile(assemblyscriptGolden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum, err := os.ReadFile(assemblyscriptGolden + ".sha256")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := strings.TrimPrefix(string(pipeline.DigestOf(golden)), "sha256:") + "  conform.wasm\n"; string(sum) != want {
-		t.Errorf("conform.wasm.sha256 is %q, want %q", sum, want)
-	}
-	if fresh := buildAssemblyScript(t, assemblyscriptSDK+"/conform/index.ts"); !bytes.Equal(fresh, golden) {
-		t.Errorf("the source gives %s, committed is %s: go test ./plugins -run TestConformAssemblyScript -update-conform",
-			pipeline.DigestOf(fresh).Short(), pipeline.DigestOf(golden).Short())
-	}
+func TestConformAssemblyScriptGolden(t *testing.T) {
+	checkGolden(t, assemblyscriptGolden, *updateConform, func() []byte {
+		return buildAssemblyScript(t, assemblyscriptSDK+"/conform/index.ts")
+	})
 }
 
 // TestConformAssemblyScriptWithCollector: kernels that keep objects are compiled
@@ -69,12 +43,8 @@ func TestConformAssemblyScriptWithCollector(t *testing.T) {
 }
 
 func TestAssemblyScriptTrapSaysWhere(t *testing.T) {
-	golden, err := os.ReadFile(assemblyscriptGolden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &conformance{wasm: golden}
-	_, err = c.pool(t, "{}").Run(t.Context(), nil, 0, []k1.Record{{Value: []byte("$")}})
+	c := &conformance{wasm: readFile(t, assemblyscriptGolden)}
+	_, err := c.pool(t, "{}").Run(t.Context(), nil, 0, []k1.Record{{Value: []byte("$")}})
 	var f *host.Failure
 	if !errors.As(err, &f) || !strings.HasPrefix(f.Message, "as ordered (index.ts:") {
 		t.Errorf("got %v", err)
@@ -113,11 +83,7 @@ func buildAssemblyScript(t *testing.T, source string, flags ...string) []byte {
 			t.Fatalf("%v\n%s", err, log.String())
 		}
 	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wasm
+	return readFile(t, out)
 }
 
 // copyMatches copies files into a folder.

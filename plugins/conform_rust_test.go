@@ -12,7 +12,6 @@ import (
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/host"
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
-	"github.com/waybill-dev/waybill/plugins/internal/wasmbin"
 )
 
 var updateRust = flag.Bool("update-rust", false, "rewrite the golden modules below "+rustSDK)
@@ -28,8 +27,8 @@ func rustGolden(name string) string { return filepath.Join(rustSDK, name, name+"
 func TestRustGoldens(t *testing.T) {
 	for _, name := range []string{"conform", "bench"} {
 		t.Run(name, func(t *testing.T) {
-			checkGolden(t, rustGolden(name), *updateRust, func(dir string) (project string) {
-				project = filepath.Join(dir, name)
+			checkGolden(t, rustGolden(name), *updateRust, compiled(t, func(dir string) string {
+				project := filepath.Join(dir, name)
 				copyFS(t, project, filepath.Join(rustSDK, name))
 				copyFS(t, filepath.Join(project, "waybill", "src"), filepath.Join(rustSDK, "src"))
 				manifest := readFile(t, filepath.Join(rustSDK, "Cargo.toml"))
@@ -37,34 +36,9 @@ func TestRustGoldens(t *testing.T) {
 					t.Fatal(err)
 				}
 				return project
-			})
+			}))
 		})
 	}
-}
-
-// producers is the custom section that names the compiler.
-func producers(t *testing.T, wasm []byte) string {
-	t.Helper()
-	r := wasmbin.NewReader(wasm, 0)
-	r.Bytes(8)
-	for !r.End() {
-		id := r.Byte()
-		s := wasmbin.NewReader(r.Bytes(r.U32()), 0)
-		if id == 0 && s.Name() == "producers" {
-			return string(s.Rest())
-		}
-	}
-	t.Fatal("no producers")
-	return ""
-}
-
-func readFile(t *testing.T, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 // TestRustBench: what the benchmarks rely on, and that fuel tells no two calls

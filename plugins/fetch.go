@@ -42,8 +42,8 @@ func (p place) store() oci.Store {
 
 // module returns the bytes that `use` names. A file is read as it is; anything
 // else has the digest that the pipeline file, or the lock file beside it, says.
-// A registry is asked only for what is not stored here, and only by digest. Each
-// error has a code and a hint.
+// A registry is asked only for what is not stored here, and only by digest.
+// Errors have codes.
 func (p place) module(ctx context.Context, use string) ([]byte, error) {
 	scheme, rest, ok := pipeline.SplitURL(use)
 	switch {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/host"
@@ -97,8 +98,17 @@ func (s *stage) finish(it *pipeline.Item, ops []k1.Op) error {
 		s.set(it, ops[0])
 		return nil
 	}
+	children := make([]*pipeline.Item, len(ops))
 	for n, op := range ops {
-		it.Emit(s.child(it, n, op))
+		children[n] = s.child(it, n, op)
+		// Keys go where a queue's own would: into receipts, paths and other queues.
+		if err := (&pipeline.NewItem{Key: children[n].Key}).Validate(); err != nil {
+			return classify(&host.Failure{Code: host.CodeBadFrame, Kernel: s.kernel.Name, Digest: s.kernel.Digest,
+				Cause: fmt.Sprintf("operation %d: %s", n, err)})
+		}
+	}
+	for _, c := range children {
+		it.Emit(c)
 	}
 	return nil
 }
@@ -135,12 +145,17 @@ func (s *stage) child(it *pipeline.Item, n int, op k1.Op) *pipeline.Item {
 	return c
 }
 
+// maxMessage bounds the text of ERR, which goes into the item's outcome and stays
+// there; it is the bound of the import fail, too.
+const maxMessage = 4 << 10
+
 // recordError is what ERR means for the item.
 func (s *stage) recordError(op k1.Op) error {
+	text := strings.ToValidUTF8(string(op.Value[:min(len(op.Value), maxMessage)]), "\ufffd")
 	if op.Port == k1.ErrSkip {
-		return pipeline.SkipItem("kernel %s: %s", s.kernel.Name, op.Value)
+		return pipeline.SkipItem("kernel %s: %s", s.kernel.Name, text)
 	}
-	f := &host.Failure{Code: host.CodeError, Kernel: s.kernel.Name, Digest: s.kernel.Digest, Cause: string(op.Value)}
+	f := &host.Failure{Code: host.CodeError, Kernel: s.kernel.Name, Digest: s.kernel.Digest, Cause: text}
 	e := classify(f)
 	if op.Port == k1.ErrRetry {
 		return &pipeline.Error{Kind: pipeline.Retry, Code: f.Code, Err: f}

@@ -10,10 +10,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/plugins/internal/host"
+	"github.com/waybill-dev/waybill/plugins/internal/k1"
 )
 
 // lab returns the configuration of the test kernel.
@@ -191,6 +194,29 @@ func TestSameInputSameOutput(t *testing.T) {
 	cut := func(s string) []string { f := strings.Fields(s); return append(f[:1:1], f[2:]...) }
 	if d := cmp.Diff(cut(want), cut(text(t, items[1].Body))); d != "" {
 		t.Errorf("in a batch: %s", d)
+	}
+}
+
+// TestKeysOfChildrenAreThoseOfItems: what no queue would take, no kernel makes.
+func TestKeysOfChildrenAreThoseOfItems(t *testing.T) {
+	s := &stage{kernel: &host.Kernel{}}
+	for key, want := range map[string]string{"good": "", "": "", "a\nb": host.CodeBadFrame, "\xff": host.CodeBadFrame, strings.Repeat("k", 513): host.CodeBadFrame} {
+		it := item("x")
+		err := s.finish(it, []k1.Op{{Code: k1.Put}, {Code: k1.Put, Key: []byte(key)}})
+		if made := len(it.TakeEmitted()); pipeline.CodeOf(err) != want || (made == 2) != (want == "") {
+			t.Errorf("%.9q: %d children, %v", key, made, err)
+		}
+	}
+}
+
+// TestErrorTextIsBounded: what a kernel says about an item stays in its outcome.
+func TestErrorTextIsBounded(t *testing.T) {
+	s := &stage{kernel: &host.Kernel{}}
+	for _, port := range []uint16{k1.ErrPermanent, k1.ErrRetry, k1.ErrSkip} {
+		err := s.recordError(k1.Op{Code: k1.Err, Port: port, Value: bytes.Repeat([]byte("ä\xff"), 1<<20)})
+		if text := err.Error(); len(text) > 4*maxMessage || !utf8.ValidString(text) || !strings.Contains(text, "ä\ufffdä") {
+			t.Errorf("port %d: %d bytes", port, len(text))
+		}
 	}
 }
 

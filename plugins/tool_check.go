@@ -23,7 +23,7 @@ func (Tools) Check(ctx context.Context, t pipeline.KernelTarget) (pipeline.Kerne
 	}
 	r := s.report()
 	for _, name := range r.Wants {
-		if !slices.Contains(s.manifest.Wants, name) {
+		if s.manifest.Name != "" && !slices.Contains(s.manifest.Wants, name) {
 			r.Notes = append(r.Notes, "it imports "+name+" but its manifest does not list it in `wants`")
 		}
 	}

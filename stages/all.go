@@ -6,8 +6,14 @@ package stages
 import (
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/claim"
+	"github.com/waybill-dev/waybill/stages/claim/cron"
+	"github.com/waybill-dev/waybill/stages/claim/dir"
 	"github.com/waybill-dev/waybill/stages/claim/file"
+	"github.com/waybill-dev/waybill/stages/claim/http"
+	"github.com/waybill-dev/waybill/stages/claim/mongodb"
+	"github.com/waybill-dev/waybill/stages/claim/nats"
 	"github.com/waybill-dev/waybill/stages/claim/sqlite"
+	"github.com/waybill-dev/waybill/stages/claim/stdin"
 	"github.com/waybill-dev/waybill/stages/distribute"
 	"github.com/waybill-dev/waybill/stages/execute"
 	"github.com/waybill-dev/waybill/stages/send"
@@ -34,7 +40,7 @@ func All() []pipeline.Def {
 
 // Queues returns the drivers of queues and one-shot inputs.
 func Queues() []pipeline.QueueDriver {
-	return []pipeline.QueueDriver{sqlite.Driver(), file.Driver()}
+	return []pipeline.QueueDriver{sqlite.Driver(), mongodb.Driver(), nats.Driver(), file.Driver(), stdin.Driver(), dir.Driver(), http.Driver(), cron.Driver()}
 }
 
 // Stores returns the drivers of object stores.

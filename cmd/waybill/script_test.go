@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,16 +52,22 @@ func buildAndRun(m *testing.M) int {
 // TestScript runs the stories in testdata/script. Each has a folder of its own,
 // which is also its cache and runtime folder.
 func TestScript(t *testing.T) {
+	repo, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: false,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("WAYBILL_CACHE", filepath.Join(e.WorkDir, ".cache"))
 			e.Setenv("WAYBILL_RUNTIME_DIR", filepath.Join(e.WorkDir, ".runtime"))
+			e.Setenv("REPO", repo)
+			e.Values[registryKey{}] = new(*httptest.Server)
 			e.Setenv("GOCACHE", goCache) // a home of its own would compile Go's library anew
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waybill": waybill, "flip": flip, "exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waybill": waybill, "flip": flip, "exits": exits, "registry": startRegistry, "expand": expand},
 	})
 }
 

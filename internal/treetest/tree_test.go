@@ -70,7 +70,7 @@ var allowed = []struct {
 	{"pipeline/internal/node", nil, []string{"gopkg.in/yaml.v3"}},
 	{"cdp", nil, []string{"github.com/chromedp/", "golang.org/x/sys"}},
 	{"plugins", []string{"pipeline", "spec"}, []string{"github.com/tetratelabs/wazero", "github.com/extism/go-sdk",
-		"github.com/santhosh-tekuri/jsonschema", "oras.land/oras-go", "github.com/opencontainers/", "golang.org/x/sys", "golang.org/x/tools/txtar"}},
+		"oras.land/oras-go", "github.com/opencontainers/", "golang.org/x/sys", "golang.org/x/tools/txtar"}},
 	{"stages", []string{"pipeline", "spec", "stages"}, []string{
 		"modernc.org/sqlite", "go.mongodb.org/mongo-driver", "github.com/nats-io/", "golang.org/x/mod/sumdb", "golang.org/x/sys", "golang.org/x/text", "golang.org/x/sync", "github.com/gowebpki/jcs"}},
 	{"stages/execute", []string{"pipeline", "spec", "cdp"}, nil},

@@ -67,7 +67,7 @@ func (a *app) finish(err error) int {
 // joined puts what errors.Join put on several lines on one, so that each line
 // of standard error is a message of its own.
 func joined(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return strings.Join(strings.FieldsFunc(plain(text), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
 // exitCode classifies an error: one that carries its code by that, what the

@@ -66,14 +66,14 @@ func (a *app) printCases(cases []pipeline.KernelCase) {
 	for _, c := range cases {
 		switch {
 		case c.Updated:
-			fmt.Fprintf(a.stdout, "new  %s: %s\n", c.Name, c.File)
+			fmt.Fprintf(a.stdout, "new  %s: %s\n", plain(c.Name), c.File)
 		case c.Passed:
-			fmt.Fprintf(a.stdout, "%s   %s, %s fuel\n", paint(a.stdout, green, "ok"), c.Name, thousands(c.Fuel))
+			fmt.Fprintf(a.stdout, "%s   %s, %s fuel\n", paint(a.stdout, green, "ok"), plain(c.Name), thousands(c.Fuel))
 		default:
-			fmt.Fprintf(a.stdout, "%s %s\n", paint(a.stdout, red, "FAIL"), c.Name)
+			fmt.Fprintf(a.stdout, "%s %s\n", paint(a.stdout, red, "FAIL"), plain(c.Name))
 		}
 		for line := range strings.Lines(c.Detail) {
-			fmt.Fprintf(a.stdout, "       %s\n", strings.TrimRight(line, "\n"))
+			fmt.Fprintf(a.stdout, "       %s\n", plain(strings.TrimRight(line, "\n")))
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (a *app) printReport(r pipeline.KernelReport, noun string, head func(pipeli
 		head(r)
 		a.printCases(r.Cases)
 		for _, n := range r.Notes {
-			fmt.Fprintf(a.stdout, "note %s\n", n)
+			fmt.Fprintf(a.stdout, "note %s\n", plain(n))
 		}
 		a.printKernelProblems(r.File, r.Problems)
 		if n := len(r.Cases); n > 0 {

@@ -41,7 +41,7 @@ func (a *app) kernelInspect() *cobra.Command {
 
 func (a *app) printInfo(k pipeline.KernelInfo) error {
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(a.stdout, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(a.stdout, "%-10s %s\n", name, plain(fmt.Sprintf(format, args...)))
 	}
 	line("file", "%s", k.File)
 	line("digest", "%s", k.Digest)
@@ -65,7 +65,7 @@ func (a *app) printInfo(k pipeline.KernelInfo) error {
 		if err := json.Indent(&b, k.Manifest, "", "  "); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stdout, "manifest\n%s\n", b.String())
+		fmt.Fprintf(a.stdout, "manifest\n%s\n", plain(b.String()))
 	}
 	a.printKernelProblems(k.File, k.Problems)
 	return a.printCaps(k.Caps)

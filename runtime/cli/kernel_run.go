@@ -189,13 +189,13 @@ func (a *app) printTrace(t *pipeline.KernelTrace) {
 	}
 	fmt.Fprintf(a.stderr, "replayed without fuel: %s\n", joined(t.Cause))
 	for _, f := range t.Frames {
-		fmt.Fprintf(a.stderr, "  %s\n", f.Func)
+		fmt.Fprintf(a.stderr, "  %s\n", plain(f.Func))
 		for _, source := range f.Source {
-			fmt.Fprintf(a.stderr, "      %s\n", source)
+			fmt.Fprintf(a.stderr, "      %s\n", plain(source))
 		}
 	}
 	if t.Logs != "" {
-		fmt.Fprintf(a.stderr, "%s\n", strings.TrimRight(t.Logs, "\n"))
+		fmt.Fprintf(a.stderr, "%s\n", plain(strings.TrimRight(t.Logs, "\n")))
 	}
 	if t.Note != "" {
 		fmt.Fprintf(a.stderr, "%s\n", t.Note)

@@ -181,6 +181,40 @@ func TestKernelRunShowsTheReplay(t *testing.T) {
 	}
 }
 
+// TestModulesDoNotSteerTheTerminal: names and messages are theirs.
+func TestModulesDoNotSteerTheTerminal(t *testing.T) {
+	t.Setenv("WAYBILL_CACHE", t.TempDir())
+	file := filepath.Join(t.TempDir(), "k.wasm")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const evil = "e\x1b]0;vil\a\u009b2J"
+	problems := []pipeline.KernelProblem{{Code: "kernel-bad", Message: evil}}
+	cases := []pipeline.KernelCase{{Name: evil, Detail: evil}, {Name: evil, Passed: true}, {Name: evil, Updated: true}}
+	tools := fakeKernels{
+		inspect: func(string) (pipeline.KernelInfo, error) {
+			return pipeline.KernelInfo{Imports: []string{evil}, Exports: []string{evil}, Biggest: evil, Problems: problems,
+				Manifest: json.RawMessage(`{"name":"\u009b` + "\u009b" + `"}`)}, nil
+		},
+		check: func(pipeline.KernelTarget) (pipeline.KernelReport, error) {
+			return pipeline.KernelReport{Cases: cases, Notes: []string{evil}, Problems: problems}, nil
+		},
+		build: func(pipeline.KernelBuild) (pipeline.KernelModule, error) {
+			return pipeline.KernelModule{}, errors.New(evil)
+		},
+		run: func(context.Context, pipeline.KernelRun) (pipeline.KernelResult, error) {
+			return pipeline.KernelResult{Outcome: "error", Error: evil, Trace: &pipeline.KernelTrace{Cause: evil, Logs: evil,
+				Frames: []pipeline.KernelFrame{{Func: evil, Source: []string{evil}}}}}, nil
+		},
+	}
+	for _, args := range [][]string{{"inspect", "k"}, {"check", "k"}, {"build"}, {"run", file, "--replay"}} {
+		r := run(t, Parts{Kernels: tools}, "", append([]string{"kernel"}, args...)...)
+		if text := r.stdout + r.stderr; strings.ContainsAny(text, "\x1b\a\u009b") || !strings.Contains(text, "vil") {
+			t.Errorf("%v: %q", args, text)
+		}
+	}
+}
+
 func TestKernelCommandsNeedTheTools(t *testing.T) {
 	for _, args := range [][]string{{"build"}, {"check", "x"}, {"test"}, {"bench", "x"}, {"inspect", "x"}, {"run", "x"}, {"new", "--lang", "go", "x"}} {
 		if r := run(t, Parts{}, "", append([]string{"kernel"}, args...)...); r.code != exitProblem || r.stderr != "waybill: this binary has no kernel host\n" {

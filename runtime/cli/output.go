@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -60,6 +61,17 @@ func (a *app) printProblems(ps pipeline.Problems) {
 	text := strings.TrimRight(ps.Error(), "\n")
 	fmt.Fprintln(a.stderr, a.redact(text))
 	fmt.Fprintln(a.stderr, paint(a.stderr, red, count(int64(len(ps)), "problem")))
+}
+
+// plain keeps text that others wrote, such as a module's names and messages, from
+// steering the terminal: control characters are replaced.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // count renders "1 item", "2 items".

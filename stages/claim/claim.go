@@ -68,7 +68,7 @@ func (c Config) refuses(v *pipeline.Validation, d pipeline.QueueDriver, scheme s
 			continue
 		}
 		found = true
-		v.Problem(k.key, pipeline.CodeBadValue, "only "+takers(c.drivers, k.key)+" has it", "%s does not apply to %q", k.key, scheme)
+		v.Problem(k.key, pipeline.CodeBadValue, "it is for "+takers(c.drivers, k.key), "%s does not apply to %q", k.key, scheme)
 	}
 	return found
 }

@@ -10,11 +10,15 @@ import (
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/claim"
+	"github.com/waybill-dev/waybill/stages/claim/cron"
+	"github.com/waybill-dev/waybill/stages/claim/dir"
 	"github.com/waybill-dev/waybill/stages/claim/file"
+	"github.com/waybill-dev/waybill/stages/claim/http"
 	"github.com/waybill-dev/waybill/stages/claim/sqlite"
+	"github.com/waybill-dev/waybill/stages/claim/stdin"
 )
 
-var drivers = []pipeline.QueueDriver{sqlite.Driver(), file.Driver()}
+var drivers = []pipeline.QueueDriver{sqlite.Driver(), file.Driver(), stdin.Driver(), dir.Driver(), http.Driver(), cron.Driver()}
 
 // load checks a pipeline with this claim and returns its plan.
 func load(t *testing.T, dir, config string) (*pipeline.Plan, pipeline.Problems) {
@@ -40,6 +44,25 @@ func TestProblems(t *testing.T) {
 		"{ from: 'sqlite:q.db', lease: soon }":        "bad-duration",
 		"{ from: 'sqlite:q.db', queues: [a], b: 1 }":  "unknown-key",
 		"{ from: 'file:x.jsonl', checkpoint: 'a.b' }": "",
+		"{ from: 'file:x', format: raw }":             "bad-format",
+		"{ from: 'file:' }":                           "bad-url",
+		"{ from: stdin }":                             "",
+		"{ from: 'stdin?format=lines' }":              "",
+		"{ from: 'stdin:', format: lines }":           "",
+		"{ from: stdin, checkpoint: x }":              "bad-value",
+		"{ from: stdins }":                            "bad-url",
+		"{ from: sqlite }":                            "bad-url",
+		"{ from: dir }":                               "bad-url",
+		"{ from: 'dir:inbox?glob=*.html&move=done' }": "",
+		"{ from: 'dir:inbox?golb=*.html' }":           "bad-url",
+		"{ from: 'dir:inbox', format: lines }":        "bad-value",
+		"{ from: 'cron:0 3 * * *' }":                  "",
+		"{ from: 'cron:@daily?tz=Europe/Berlin' }":    "",
+		"{ from: 'cron:0 25 * * *' }":                 "bad-schedule",
+		"{ from: 'cron:0 3 * * *', token: x }":        "bad-value",
+		"{ from: 'http:127.0.0.1:80/x', token: x }":   "",
+		"{ from: 'http:127.0.0.1:80', format: raw }":  "",
+		"{ from: 'http:0.0.0.0:80/x' }":               "not-loopback",
 	} {
 		_, problems := load(t, t.TempDir(), config)
 		switch {

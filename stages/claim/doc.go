@@ -4,8 +4,10 @@
 //
 // What comes in: a URL, and the drivers that main was built with. What goes
 // out: a pipeline.Source. The package knows no driver; each is a value of
-// pipeline.QueueDriver in a folder of its own (sqlite, file) and keeps the
-// protocol of spec/claim-protocol.md, which claimtest.Exercise checks.
+// pipeline.QueueDriver in a folder of its own and keeps the protocol of
+// spec/claim-protocol.md: queues (sqlite) all of it, which claimtest.Exercise
+// checks, sources of one process (file, stdin, dir, http, cron) what of it means
+// anything without a store behind them; they share internal/local.
 //
 //	claim:
 //	  from: sqlite:var/queue.db

@@ -121,6 +121,22 @@ func request(url string) string {
 	return string(binary.LittleEndian.AppendUint32(nil, uint32(len(head)))) + head
 }
 
+// TestRequestsAreNotRepeatedForOthersPoison: each record of a batch asks once.
+func TestRequestsAreNotRepeatedForOthersPoison(t *testing.T) {
+	var asked atomic.Int64
+	p, question := askable(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) }, options(prober("http", 0).Bytes()), time.Minute)
+	records := batch(question, question, question, question)
+	records[1].Key = []byte("traps")
+	for i, out := range p.RunAll(t.Context(), 0, records) {
+		if (out.Err != nil) != (i == 1) {
+			t.Errorf("record %d: %v", i, out.Err)
+		}
+	}
+	if n := asked.Load(); n != 4 {
+		t.Errorf("%d requests for 4 records", n)
+	}
+}
+
 func TestNothingIsGrantedByDefault(t *testing.T) {
 	all := map[string]string{"http": request("http://example.com/"), "blob": string(pipeline.DigestOf(nil)), "secret": "token", "state_get": "key"}
 	for function, question := range all {

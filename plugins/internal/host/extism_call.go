@@ -68,7 +68,6 @@ func (c *extismCall) run(input []byte) ([]byte, error) {
 		return nil, c.fail(CodeMemory, "has no room for %d bytes of input within %d bytes of memory", len(input), c.memory.limit)
 	}
 	code, output, err := c.plugin.CallWithContext(ctx, c.kernel.Extism.Function, input)
-	c.reportLost()
 	message := c.plugin.GetErrorWithContext(ctx)
 	c.message = message[:min(len(message), maxMessage)]
 	switch {

@@ -83,6 +83,9 @@ func oneLine(text string) string {
 // Unwrap returns the engine's error.
 func (f *Failure) Unwrap() error { return f.Err }
 
+// startFailed begins the cause of a trap in the start section.
+const startFailed = "start function failed: "
+
 // startMark is how wazero names a failed start function; the index is that of
 // the metered module.
 var startMark = regexp.MustCompile(`^start function\[\d+\] failed: `)
@@ -92,7 +95,10 @@ const stackMark = "\nwasm stack trace:\n\t"
 // splitTrap takes wazero's error text apart: the cause and the guest's frames.
 func splitTrap(err error) (cause string, frames []string) {
 	cause, stack, _ := strings.Cut(err.Error(), stackMark)
-	cause = strings.TrimPrefix(startMark.ReplaceAllString(cause, "start function failed: "), "wasm error: ")
+	cause, where := startMark.ReplaceAllString(cause, ""), startMark.FindString(cause)
+	if cause = strings.TrimPrefix(cause, "wasm error: "); where != "" {
+		cause = startFailed + cause
+	}
 	stack, _, _ = strings.Cut(stack, "\n\n") // what follows is the host's own stack
 	for line := range strings.SplitSeq(stack, "\n") {
 		line = strings.TrimSpace(line)

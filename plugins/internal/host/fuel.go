@@ -49,12 +49,14 @@ type tank struct {
 	payers   []*pipeline.Budget
 
 	counter api.MutableGlobal // nil until the module is instantiated
+	rest    int64             // what the last call left in it
 	used    int64             // taken, whether spent by the guest yet or not
 	pending int64             // spent by host functions and not taken yet
 	share   int64             // reserved from each payer
 }
 
-// begin starts an account. payers share what is spent in equal parts.
+// begin starts an account. payers share what is spent in equal parts; several
+// pay for a call that went well only.
 func (t *tank) begin(ctx context.Context, timeout time.Duration, limit int64, payers []*pipeline.Budget) {
 	if limit == 0 {
 		limit = math.MaxInt64
@@ -65,7 +67,19 @@ func (t *tank) begin(ctx context.Context, timeout time.Duration, limit int64, pa
 		t.payers = append(t.payers[:0], payers...)
 	}
 	if t.counter != nil {
-		t.counter.Set(uint64(t.upTo(slice)))
+		t.fill()
+	}
+}
+
+// fill gives the guest its first slice. What the last call left in the counter
+// is as good, if it is not little: to set it costs as much as a short guest.
+func (t *tank) fill() {
+	n := t.rest
+	if n < slice/2 {
+		n = slice
+	}
+	if n = t.upTo(n); n != t.rest {
+		t.counter.Set(uint64(n))
 	}
 }
 
@@ -73,6 +87,7 @@ func (t *tank) begin(ctx context.Context, timeout time.Duration, limit int64, pa
 // came back whole; one that did not is charged at most what it had taken.
 func (t *tank) end(ok bool) (spent int64, err *stop) {
 	left := t.left()
+	t.rest = left + t.pending // what is in the counter
 	switch {
 	case left >= 0:
 	case ok:
@@ -81,9 +96,13 @@ func (t *tank) end(ok bool) (spent int64, err *stop) {
 		t.upTo(-left)
 	}
 	spent = t.used - max(0, left)
+	bill, count := spent, int64(len(t.payers))
+	if count > 1 && (!ok || err != nil) {
+		bill = 0 // one of them spoiled it for all, and pays when it is found
+	}
 	for i, p := range t.payers {
-		part := spent / int64(len(t.payers))
-		if int64(i) < spent%int64(len(t.payers)) {
+		part := bill / count
+		if int64(i) < bill%count {
 			part++
 		}
 		p.Settle(pipeline.UnitFuel, t.share, part)

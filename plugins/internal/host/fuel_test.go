@@ -142,7 +142,7 @@ func TestFuelIsDeterministic(t *testing.T) {
 }
 
 // TestTank checks the books: whatever is taken in which pieces, payers pay what
-// was spent and get the rest back.
+// was spent and get the rest back; several pay nothing for a call that failed.
 func TestTank(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -161,7 +161,8 @@ func TestTank(t *testing.T) {
 		{"limit", []int64{100}, 90, []int64{60, 31}, 0, 90, CodeFuel, []int64{90}},
 		{"limit is just enough", nil, 90, []int64{60, 30}, 0, 90, "", nil},
 		{"three share", []int64{0, 1000, 1000}, 0, []int64{10, 10}, 0, 20, "", []int64{7, 7, 6}},
-		{"the poorest bounds all", []int64{5, 1000}, 0, []int64{11}, 0, 10, CodeBudget, []int64{5, 5}},
+		{"the poorest bounds all, and nobody pays", []int64{5, 1000}, 0, []int64{11}, 0, 10, CodeBudget, []int64{0, 0}},
+		{"host work too much for several", []int64{5, 1000}, 0, []int64{10}, 1, 10, CodeBudget, []int64{0, 0}},
 	} {
 		var budgets []*pipeline.Budget
 		for _, n := range tt.budgets {

@@ -246,6 +246,20 @@ func TestInit(t *testing.T) {
 	failure(t, pool(t, options(start.Bytes())).Warm(t.Context()), CodeTrap)
 }
 
+// TestLostMessagesOfATrapAreTold, too: it is then that somebody looks for them.
+func TestLostMessagesOfATrapAreTold(t *testing.T) {
+	var out bytes.Buffer
+	o := options(w.Guest{
+		Import: func(m *w.Module) { m.Import("kernel/1", "log", []byte{w.I32, w.I32, w.I32}, nil) },
+		Run:    append(manyTimes(50, w.Const(1), w.Const(4096), w.Const(0), w.Call(0)), w.Unreachable()),
+	}.Bytes())
+	o.Log = slog.New(slog.NewTextHandler(&out, nil))
+	_, err := pool(t, o).Run(t.Context(), nil, 0, batch("x"))
+	if failure(t, err, CodeTrap); strings.Count(out.String(), "lost=34") != 1 {
+		t.Error(out.String())
+	}
+}
+
 // A message costs its bytes and 64 for its line, so that empty ones are bounded too.
 func TestLogIsBounded(t *testing.T) {
 	for _, tt := range []struct {
@@ -272,23 +286,49 @@ func TestLogIsBounded(t *testing.T) {
 	}
 }
 
-func TestCountersAndDeniedState(t *testing.T) {
+func TestDeniedState(t *testing.T) {
 	g := w.Guest{
 		Import: func(m *w.Module) {
-			m.Import("kernel/1", "counter", []byte{w.I32, w.I64}, nil)
 			m.Import("kernel/1", "state_get", []byte{w.I32, w.I32, w.I32, w.I32}, []byte{w.I64})
 		},
 		// state_get answers -1, which is also what the kernel then fails with.
-		Run: [][]byte{w.Const(3), w.Const64(5), w.Call(0), w.Const(0), w.Const(0), w.Const(0), w.Const(0), w.Call(1)},
+		Run: [][]byte{w.Const(0), w.Const(0), w.Const(0), w.Const(0), w.Call(0)},
 	}
-	k := compile(t, options(g.Bytes()))
-	p := NewPool(k, 1)
-	_, err := p.Run(t.Context(), nil, 0, batch("x"))
+	_, err := pool(t, options(g.Bytes())).Run(t.Context(), nil, 0, batch("x"))
 	if f := failure(t, err, CodeError); !strings.Contains(f.Cause, "code -1") {
 		t.Errorf("state_get answered %s", f.Cause)
 	}
-	p.Close()
-	if got := k.Counters()[3]; got != 5 {
-		t.Errorf("counter 3 is %d, want 5", got)
+}
+
+// TestCallsThatFailCountNothing, nor does the warm-up record, which is run many
+// times; nor do they log. A batch that is bisected counts each record once.
+func TestCallsThatFailCountNothing(t *testing.T) {
+	g := counting()
+	g.Import = func(m *w.Module) {
+		m.Import("kernel/1", "counter", []byte{w.I32, w.I64}, nil)
+		m.Import("kernel/1", "log", []byte{w.I32, w.I32, w.I32}, nil)
+	}
+	g.Run = append([][]byte{w.Const(3), w.Const64(5), w.Call(0), w.Const(1), w.Const(0), w.Const(0), w.Call(1)}, g.Run...)
+	o := options(g.Bytes())
+	o.Warmup = &k1.Record{Value: []byte("warm")}
+	var out bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&out, nil))
+	p := pool(t, o)
+	if err := p.Warm(t.Context()); err != nil || out.Len() > 0 {
+		t.Fatalf("%v; the warm-up logged %s", err, out.String())
+	}
+	for _, values := range [][]string{{"a"}, {"b", string(make([]byte, 4000)), "c"}} {
+		p.RunAll(t.Context(), 0, batch(values...))
+	}
+	if got := p.kernel.Counters()[3]; got != 3*5 {
+		t.Errorf("counter 3 is %d, want 15", got)
+	}
+}
+
+func TestTrapInTheStartSection(t *testing.T) {
+	g := w.Guest{Then: func(m *w.Module) { m.Start(m.Func("", nil, nil, 0, w.Unreachable())) }}
+	err := pool(t, options(g.Bytes())).Warm(t.Context())
+	if f := failure(t, err, CodeTrap); f.Cause != "trap: start function failed: unreachable" {
+		t.Errorf("cause %q", f.Cause)
 	}
 }

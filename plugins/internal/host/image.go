@@ -15,14 +15,13 @@ import (
 // of the first one after its start, so that each call begins in the same state,
 // whatever the instance did before and in whatever process it runs.
 type image struct {
-	pages   pages
+	pages   *pages
 	globals []uint64
 	in      uint32 // the input buffer
 	inCap   uint32
 	// mapped tells that instances are restored by throwing away the pages that
 	// they wrote, of a copy-on-write mapping, and not by copying all of it.
 	mapped bool
-	hot    hot
 }
 
 // copyLimit is the size up to which copying an image is faster than mapping it,
@@ -57,14 +56,14 @@ func (s *session) restore(img *image) error {
 		copy(s.memory.block.mem, img.pages.bytes)
 		return nil
 	}
-	return s.memory.block.drop(&img.pages, img.hot.spans(s.memory.block.mem, img.pages.bytes))
+	return s.memory.block.drop(img.pages)
 }
 
 // restorable tells that restore can bring the instance back. A stack that
 // overflowed stays with its function, and memory at the module's own maximum
 // cannot be made to shrink.
 func (s *session) restorable(img *image) bool {
-	if img == nil || s.overflowed {
+	if img == nil || s.spoiled {
 		return false
 	}
 	size := uint64(len(img.pages.bytes))

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
@@ -159,6 +160,61 @@ func TestMemoryShrinksBack(t *testing.T) {
 	}
 }
 
+// TestShrunkMemoryIsOutOfReach: what the memory grew by in one call traps in the
+// next.
+func TestShrunkMemoryIsOutOfReach(t *testing.T) {
+	const total, beyond = 12, 9 << 16
+	g := w.Guest{Answer: w.KeepFirst(), Run: [][]byte{
+		w.Const(4000), w.Local(0), w.LoadAt(total), w.Sub(), w.Negative(),
+		w.If(w.Const(3), w.Grow(), w.Drop(), w.Const(beyond), w.Const(7), store(), w.Packed(w.AnswerAt, 40), w.Return()),
+		w.Const(beyond), w.Load(), w.Drop(), w.Packed(w.AnswerAt, 40),
+	}}
+	p := pool(t, options(g.Bytes()))
+	for range 3 {
+		if _, err := p.Run(t.Context(), nil, 0, batch(string(make([]byte, 4000)))); err != nil {
+			t.Fatal(err)
+		}
+		_, err := p.Run(t.Context(), nil, 0, batch("x"))
+		if f := failure(t, err, CodeTrap); !strings.Contains(f.Cause, "out of bounds") {
+			t.Error(f.Cause)
+		}
+	}
+}
+
+// TestReusedInstancesSpendTheSame: a larger input buffer, or memory that grew,
+// would make the next call cheaper; such an instance is put back.
+func TestReusedInstancesSpendTheSame(t *testing.T) {
+	grow := w.Guest{Answer: w.KeepFirst(), Run: [][]byte{
+		// one page more, unless there are nine
+		memorySize(), w.Const(9), w.LessU(), w.If(w.Const(1), w.Grow(), w.Drop()), w.Packed(w.AnswerAt, 40),
+	}}
+	for name, c := range map[string]struct {
+		guest w.Guest
+		size  int
+	}{
+		"a large record": {w.Guest{Answer: w.KeepFirst()}, 2 * firstBuffer},
+		"grown memory":   {grow, 1},
+	} {
+		o := options(c.guest.Bytes())
+		o.Reuse = true
+		i, err := compile(t, o).Start(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer i.Close()
+		var fuel []int64
+		for range 3 {
+			if _, err := i.Run(t.Context(), nil, frame(t, string(make([]byte, c.size)))); err != nil {
+				t.Fatal(err)
+			}
+			fuel = append(fuel, i.Fuel())
+		}
+		if slices.Max(fuel) != slices.Min(fuel) {
+			t.Errorf("%s: spent %d", name, fuel)
+		}
+	}
+}
+
 // TestTrappedInstancesAreUsedAgain, for ever, but not one whose stack overflowed.
 func TestTrappedInstancesAreUsedAgain(t *testing.T) {
 	trap := string(make([]byte, 4000))
@@ -205,6 +261,20 @@ func TestTablesCannotBePutBack(t *testing.T) {
 	failure(t, err, CodeBad)
 }
 
+// three instances that close with the test.
+func three(t *testing.T, k *Kernel) (out []*Instance) {
+	t.Helper()
+	for range 3 {
+		i, err := k.Start(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(i.Close)
+		out = append(out, i)
+	}
+	return out
+}
+
 // TestCopiesStartAsTheFirst: same memory, same globals, same answer, same fuel,
 // though only the first one ran its start.
 func TestCopiesStartAsTheFirst(t *testing.T) {
@@ -213,15 +283,7 @@ func TestCopiesStartAsTheFirst(t *testing.T) {
 	o := options(g.Bytes())
 	o.Warmup = &k1.Record{Value: []byte("warm")}
 	k := compile(t, o)
-	var instances []*Instance
-	for range 3 {
-		i, err := k.Start(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer i.Close()
-		instances = append(instances, i)
-	}
+	instances := three(t, k)
 	for n, i := range instances {
 		ops, err := i.Run(context.Background(), nil, frame(t, "x"))
 		if err != nil {

@@ -78,6 +78,9 @@ func hostLog(ctx context.Context, s *session, m api.Memory, stack []uint64) erro
 
 // log writes a message of the guest's, or counts it as lost.
 func (s *session) log(level slog.Level, msg string) {
+	if s.warming {
+		return
+	}
 	if len(msg)+logLine > s.logLeft {
 		s.logLost++
 		return

@@ -17,7 +17,18 @@ type Instance struct {
 	in, inCap   uint32   // the input buffer
 	scratch     k1.Batch // for the pool
 	left        traces
+	first       shape // after its start
 }
+
+// shape is what a call can change of an instance without the kernel's doing
+// anything that it promised not to: memory that grew, a larger input buffer. The
+// next call would spend less fuel for it.
+type shape struct {
+	memory    uint64
+	in, inCap uint32
+}
+
+func (i *Instance) shape() shape { return shape{i.memory.size, i.in, i.inCap} }
 
 // traces is what the last call left in an instance.
 type traces byte
@@ -45,12 +56,19 @@ func (i *Instance) Run(ctx context.Context, ops []k1.Op, b *k1.Batch, payers ...
 		return nil, err
 	}
 	i.left = used
+	i.commit()
 	return ops, nil
 }
 
 // stale tells that the instance must be put back before the next call.
 func (i *Instance) stale() bool {
-	return i.left == failed || i.left == used && !i.kernel.Reuse && i.kernel.State != Lane
+	switch {
+	case i.left == used && i.kernel.State == Lane:
+		return false
+	case i.left == used && i.kernel.Reuse:
+		return i.shape() != i.first
+	}
+	return i.left != nothing
 }
 
 // renew puts the instance back to its kernel's image if it has to be.
@@ -63,6 +81,7 @@ func (i *Instance) renew() error {
 		return fmt.Errorf("kernel %s: a broken instance was called again", i.kernel.Name)
 	}
 	if err := i.restore(img); err != nil {
+		i.spoiled = true
 		return fmt.Errorf("kernel %s: putting an instance back: %w", i.kernel.Name, err)
 	}
 	i.in, i.inCap, i.left = img.in, img.inCap, nothing
@@ -91,7 +110,6 @@ func (i *Instance) batch(ops []k1.Op, b *k1.Batch) ([]k1.Op, error) {
 	if err := i.run.CallWithStack(&i.context, i.stack[:]); err != nil {
 		return nil, i.failure(err)
 	}
-	i.reportLost()
 	packed := i.stack[0]
 	if int64(packed) < 0 {
 		return nil, i.fail(CodeError, "failed with code %d", int64(packed))

@@ -162,7 +162,7 @@ func (k *Kernel) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Counters returns what the kernel counted in closed instances.
+// Counters returns what the kernel counted in calls that went well.
 func (k *Kernel) Counters() map[uint32]int64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()

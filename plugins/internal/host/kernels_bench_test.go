@@ -135,6 +135,7 @@ func benchmarkK1(b *testing.B, file, work string, in []byte, n int, reuse bool) 
 	}
 	b.Cleanup(i.Close)
 	batch := sameRecords(b, in, n)
+	batch.Arena = make([]byte, 0, n*(len(in)+8)+4096)
 	var ops []k1.Op
 	perRecord(b, n, func() {
 		if ops, err = i.Run(context.Background(), ops[:0], batch); err != nil {
@@ -151,6 +152,7 @@ func benchmarkK1(b *testing.B, file, work string, in []byte, n int, reuse bool) 
 func benchmarkCtxDone(b *testing.B, work string, in []byte, n int) {
 	i := instance(b, readBench(b, benchC), []byte(`{"op":"`+work+`"}`), false, true)
 	batch := sameRecords(b, in, n)
+	batch.Arena = make([]byte, 0, n*(len(in)+8)+4096)
 	i.kernel.Reuse, i.kernel.Limits.Output = true, 16<<20
 	var ops []k1.Op
 	var err error

@@ -114,7 +114,7 @@ func (l *lane) ready(ctx context.Context, k *Kernel) error {
 // dropped; the next call makes another one.
 func (l *lane) undo() {
 	l.state.Rollback()
-	if l.inst.overflowed || l.saved.put(l.inst) != nil {
+	if l.inst.spoiled || l.saved.put(l.inst) != nil {
 		l.drop()
 	}
 }

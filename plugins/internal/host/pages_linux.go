@@ -14,19 +14,20 @@ import (
 type pages struct {
 	bytes []byte // not to be written
 	file  *os.File
+	hot   hot
 }
 
 // newPages copies mem. Where the system gives no memfd (a sandbox may forbid
 // it), the copy is an ordinary slice, which can be copied back only.
-func newPages(mem []byte) (pages, error) {
+func newPages(mem []byte) (*pages, error) {
 	if len(mem) == 0 {
-		return pages{}, nil
+		return new(pages), nil
 	}
 	fd, err := unix.MemfdCreate("waybill-kernel", unix.MFD_CLOEXEC)
 	if err != nil {
-		return pages{bytes: append([]byte(nil), mem...)}, nil
+		return &pages{bytes: append([]byte(nil), mem...)}, nil
 	}
-	p := pages{file: os.NewFile(uintptr(fd), "waybill-kernel")}
+	p := &pages{file: os.NewFile(uintptr(fd), "waybill-kernel")}
 	if _, err = p.file.Write(mem); err == nil {
 		p.bytes, err = unix.Mmap(fd, 0, len(mem), unix.PROT_READ, unix.MAP_SHARED)
 	}
@@ -44,13 +45,13 @@ func (p *pages) close() {
 		_ = unix.Munmap(p.bytes)
 		_ = p.file.Close()
 	}
-	*p = pages{}
+	p.bytes, p.file = nil, nil
 }
 
-// drop gives the guest the image again: the spans are copied, and what it wrote
+// drop gives the guest the image again: hot pages are copied, and what it wrote
 // elsewhere is thrown away with its pages. The first time it maps the image over
 // the memory.
-func (b *block) drop(p *pages, spans []span) error {
+func (b *block) drop(p *pages) error {
 	if !b.mapped {
 		_, err := unix.MmapPtr(int(p.file.Fd()), 0, unsafe.Pointer(unsafe.SliceData(b.mem)), uintptr(len(p.bytes)),
 			unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
@@ -58,7 +59,7 @@ func (b *block) drop(p *pages, spans []span) error {
 		return err
 	}
 	at := 0
-	for _, s := range spans {
+	for _, s := range p.hot.spans(b.mem[:len(p.bytes)]) {
 		if err := b.forget(at, s.from); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
 	w "github.com/waybill-dev/waybill/plugins/internal/wasmtest"
 )
@@ -41,6 +42,30 @@ func TestPoisonRecordsAreFoundByBisection(t *testing.T) {
 			if want[i] {
 				failure(t, o.Err, CodeTrap)
 			}
+		}
+	}
+}
+
+// TestPoisonSpendsItsOwnBudget: a record that loops uses up what it has, and the
+// others of its batch pay for their own calls only.
+func TestPoisonSpendsItsOwnBudget(t *testing.T) {
+	const total, most = 12, 1_000_000
+	g := w.Guest{Answer: w.KeepFirst(), Run: [][]byte{
+		w.Const(4000), w.Local(0), w.LoadAt(total), w.Sub(), w.Negative(), w.If(w.Forever()),
+		w.Packed(w.AnswerAt, 40),
+	}}
+	var payers []*pipeline.Budget
+	for range 3 {
+		payers = append(payers, pipeline.NewBudget(most, 0))
+	}
+	out := pool(t, options(g.Bytes())).RunAll(t.Context(), 0, batch("a", string(make([]byte, 4000)), "b"), payers...)
+	failure(t, out[1].Err, CodeBudget)
+	if got := payers[1].Spent(pipeline.UnitFuel); got != most {
+		t.Errorf("the poison spent %d of %d", got, most)
+	}
+	for _, i := range []int{0, 2} {
+		if got := payers[i].Spent(pipeline.UnitFuel); out[i].Err != nil || got == 0 || got > 100 {
+			t.Errorf("record %d: %v, spent %d", i, out[i].Err, got)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/waybill-dev/waybill/plugins/internal/compiler"
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
+	"github.com/waybill-dev/waybill/plugins/internal/meter"
 	"github.com/waybill-dev/waybill/plugins/internal/module"
 	"github.com/waybill-dev/waybill/plugins/internal/wasi"
 )
@@ -40,9 +41,10 @@ type TraceFrame struct {
 
 // Replay runs one record on the un-metered module, to find out where in the
 // source it fails: metering moves the code and drops its debug information.
-// Nothing but the wall time and the memory of the limits bounds the run; loops
-// end by wazero's own interruption, recursion by a listener, which together
-// cost twenty times what fuel does. Use it for records that failed under fuel.
+// Nothing but the wall time and the memory of the limits, and the caps of tables,
+// bounds the run; loops end by wazero's own interruption, recursion by a
+// listener, which together cost twenty times what fuel does. Use it for records
+// that failed under fuel.
 //
 // The error is for what keeps the replay from running at all.
 func Replay(ctx context.Context, o Options, r k1.Record) (Trace, error) {
@@ -69,7 +71,7 @@ func Replay(ctx context.Context, o Options, r k1.Record) (Trace, error) {
 	return s.trace(ctx, err), nil
 }
 
-// compilePlain compiles the file as it is.
+// compilePlain compiles the file with its code as it is.
 func (k *Kernel) compilePlain(ctx context.Context) (err error) {
 	k.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCloseOnContextDone(true))
 	for _, instantiate := range []func(context.Context, wazero.Runtime) error{wasi.Instantiate, instantiateImports} {
@@ -79,7 +81,11 @@ func (k *Kernel) compilePlain(ctx context.Context) (err error) {
 	}
 	watched := experimental.WithFunctionListenerFactory(ctx, experimental.FunctionListenerFactoryFunc(
 		func(api.FunctionDefinition) experimental.FunctionListener { return watch{} }))
-	k.compiled, err = compiler.Compile(watched, k.runtime, k.WASM)
+	wasm, err := meter.Bound(k.WASM, meter.DefaultCaps())
+	if err != nil {
+		return err
+	}
+	k.compiled, err = compiler.Compile(watched, k.runtime, wasm)
 	return err
 }
 

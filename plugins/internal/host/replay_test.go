@@ -65,6 +65,21 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestReplayIsBounded: neither a name section that announces four billion names
+// nor a table without a maximum takes the host's memory.
+func TestReplayIsBounded(t *testing.T) {
+	g := w.Guest{
+		Run: [][]byte{w.NoFunc(), w.Const(1 << 28), w.GrowTable(), w.Negative(), w.If(w.Unreachable()), w.Packed(w.AnswerAt, 16)},
+		Then: func(m *w.Module) {
+			m.Table(1)
+			m.Custom("name", []byte{1, 5, 0xff, 0xff, 0xff, 0xff, 0x0f})
+		},
+	}
+	if got := replayed(t, options(g.Bytes()), "x"); got.Cause != "trap: unreachable" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestReplayRefuses(t *testing.T) {
 	for name, wasm := range map[string][]byte{"no module": []byte("x"), "no dialect": new(w.Module).Bytes()} {
 		if _, err := Replay(t.Context(), options(wasm), k1.Record{}); err == nil {

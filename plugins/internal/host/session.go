@@ -32,15 +32,18 @@ type session struct {
 	message  string // of the import fail
 	logLeft  int
 	logLost  int
-	counters map[uint32]int64
+	counters map[uint32]int64 // of the running call
+	warming  bool             // the warm-up record is nobody's item: it logs and counts nothing
 	stack    [2]uint64
 	context  callContext
 	spent    int64             // fuel of the last account
 	answer   []byte            // the last one of a capability, for the import rest
 	state    *capability.State // nil: not granted
 
-	globals    []api.MutableGlobal // the guest's own
-	overflowed bool                // its stack: what that took stays with the function
+	globals []api.MutableGlobal // the guest's own
+	// spoiled tells that it cannot be put back: that failed once, or its stack
+	// overflowed, and what that took stays with the function.
+	spoiled bool
 }
 
 // callContext lets host functions find the session of the running call.
@@ -89,12 +92,14 @@ func (k *Kernel) open(ctx context.Context) (*session, error) {
 func (s *session) begin(ctx context.Context, timeout time.Duration, fuel int64, payers []*pipeline.Budget) {
 	s.stderr.reset()
 	s.message, s.logLeft, s.logLost, s.memory.refused, s.spent = "", s.kernel.Limits.Log, 0, false, 0
+	clear(s.counters)
 	s.context.Context = ctx
 	s.tank.begin(ctx, timeout, fuel, payers)
 }
 
 // settle closes the account. A call that came back but cannot pay has failed.
 func (s *session) settle(err error) error {
+	s.reportLost()
 	spent, stopped := s.tank.end(err == nil)
 	s.spent = spent
 	s.answer = nil // it may be large, and is none of the next call's business
@@ -108,8 +113,14 @@ func (s *session) settle(err error) error {
 func (s *session) close() {
 	_ = s.module.Close(context.Background()) // frees memory only; it cannot fail
 	s.memory.Free()
-	s.kernel.count(s.counters)
-	s.counters = nil
+}
+
+// commit makes what a call counted part of the kernel's sums.
+func (s *session) commit() {
+	if len(s.counters) > 0 {
+		s.kernel.count(s.counters)
+		clear(s.counters)
+	}
 }
 
 // call runs an exported function on the open account; the result is its first
@@ -120,7 +131,6 @@ func (s *session) call(f api.Function, args ...uint64) (uint64, error) {
 	if err := f.CallWithStack(&s.context, s.stack[:]); err != nil {
 		return 0, s.failure(err)
 	}
-	s.reportLost()
 	return s.stack[0], nil
 }
 
@@ -133,7 +143,7 @@ func (s *session) failure(err error) error {
 	var exit *sys.ExitError
 	var stopped *stop
 	cause, frames := splitTrap(err)
-	s.overflowed = s.overflowed || cause == stackOverflow
+	s.spoiled = s.spoiled || cause == stackOverflow
 	f := s.fail(CodeTrap, "trap: %s", cause)
 	f.Frames, f.Err = frames, err
 	switch {

@@ -11,9 +11,18 @@ import (
 // buffer here would make every image larger.
 const firstBuffer = 16 << 10
 
-// Start makes an instance. The first one goes through its start, and its image
-// is kept; later ones are copies of it.
+// Start makes an instance.
 func (k *Kernel) Start(ctx context.Context) (*Instance, error) {
+	i, err := k.make(ctx)
+	if err == nil {
+		i.first = i.shape()
+	}
+	return i, err
+}
+
+// make lets the first instance go through its start and keeps its image; later
+// ones are copies of it.
+func (k *Kernel) make(ctx context.Context) (*Instance, error) {
 	if k.fixed != "" {
 		return k.fresh(ctx)
 	}
@@ -118,6 +127,8 @@ func (i *Instance) warm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	i.warming = true
+	defer func() { i.warming = false }()
 	i.begin(ctx, max(initTime, i.kernel.Limits.Timeout), initFuel, nil)
 	_, err = i.batch(nil, b)
 	return i.settle(err)

@@ -43,6 +43,9 @@ type Batch struct {
 	Records []Record
 	// Ports is how many ports the kernel has; 0 means one.
 	Ports int
+	// Arena, if it has room, takes the bytes of answers that are copied, and
+	// again those of the next answer. Without it each answer gets its own.
+	Arena []byte
 	// Seq is the frame's number in its lane, for kernels with state; else 0.
 	Seq    uint64
 	values []uint32 // offset of each value
@@ -86,12 +89,12 @@ func (b *Batch) Encode(dst []byte) {
 	h := dst[:HeaderSize]
 	le.PutUint64(h, Magic)
 	le.PutUint64(h[8:], pair(len(b.Records), int(b.size)))
-	var first Record
+	var time, seed uint64
 	if len(b.Records) > 0 {
-		first = b.Records[0]
+		time, seed = b.Records[0].Time, b.Records[0].Seed
 	}
-	le.PutUint64(h[16:], first.Time)
-	le.PutUint64(h[24:], first.Seed)
+	le.PutUint64(h[16:], time)
+	le.PutUint64(h[24:], seed)
 	le.PutUint64(h[32:], b.Seq)
 	pos := HeaderSize + RecordSize*len(b.Records)
 	for i := range b.Records {
@@ -116,10 +119,14 @@ func (b *Batch) record(dst []byte, i, pos int) int {
 	if len(r.Meta) > 0 {
 		copy(dst[meta:], r.Meta)
 	}
-	clear(dst[meta+len(r.Meta) : value])
+	if gap := meta + len(r.Meta); gap < value {
+		clear(dst[gap:value])
+	}
 	end := value + copy(dst[value:], r.Value)
 	next := int(align8(uint64(end)))
-	clear(dst[end:next])
+	if end < next {
+		clear(dst[end:next])
+	}
 	return next
 }
 

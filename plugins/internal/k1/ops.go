@@ -80,12 +80,13 @@ func (b *Batch) Decode(ops []Op, frame []byte) ([]Op, error) {
 	arena := uint64(OutHeaderSize + OpSize*n)
 	c := cursor{arena: arena, pos: arena, end: uint64(len(frame))}
 	if arena < c.end {
-		c.data = append([]byte(nil), frame[arena:]...)
+		c.data = append(b.Arena[:0], frame[arena:]...)
 	}
 	for i := range n {
 		d := frame[OutHeaderSize+OpSize*i:][:OpSize]
-		if op, ok := b.keep(d); ok {
-			ops = append(ops, op)
+		if source, ok := b.kept(d); ok {
+			r := &b.Records[source]
+			ops = append(ops, Op{Source: source, Key: r.Key, Value: r.Value})
 			continue
 		}
 		op, err := b.op(readDescriptor(d), &c)
@@ -97,15 +98,11 @@ func (b *Batch) Decode(ops []Op, frame []byte) ([]Op, error) {
 	return ops, nil
 }
 
-// keep reads the commonest operation, a KEEP without fault to port 0.
-func (b *Batch) keep(d []byte) (op Op, ok bool) {
+// kept recognises the commonest operation, a KEEP without fault to port 0.
+func (b *Batch) kept(d []byte) (source uint32, ok bool) {
 	le := binary.LittleEndian
 	head := le.Uint64(d) // source, then code and port: 0
-	if head >= uint64(len(b.Records)) || le.Uint32(d[12:])|le.Uint32(d[20:]) != 0 {
-		return Op{}, false
-	}
-	r := &b.Records[head]
-	return Op{Source: uint32(head), Key: r.Key, Value: r.Value}, true
+	return uint32(head), head < uint64(len(b.Records)) && le.Uint32(d[12:])|le.Uint32(d[20:]) == 0
 }
 
 func outHeader(frame []byte) (n int, err error) {

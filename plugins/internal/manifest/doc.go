@@ -13,8 +13,14 @@
 //     cannot say
 //   - section.go: the custom section
 //   - strict.go: JSON that no two readers read differently
-//   - language.go: the part of JSON Schema that a kernel's configuration may use;
-//     schema.go, explain.go: the check, and its findings in plain words
+//   - language.go, pattern.go: the part of JSON Schema that a kernel's
+//     configuration may use, and what a check against it costs; metaschema.json:
+//     the shape of its keywords
+//   - schema.go: a schema, and the program's own
+//   - compile.go: a schema to rules; evaluate.go: a value against rules, which
+//     logic.go, object.go, list.go and scalar.go have by keyword; covered.go: what
+//     unevaluated* asks for; equal.go: which values are the same
+//   - words.go: bounds and allowed values for people
 //   - problem.go: findings and their paths
 //
 // It must not know how a kernel is compiled, run or granted anything.

@@ -23,7 +23,7 @@ const defsPrefix = "#/$defs/"
 
 // Bounds of the schemas in a schema, itself included.
 const (
-	maxWritten  = 2_000  // compiling takes the square of it
+	maxWritten  = 2_000
 	maxExpanded = 10_000 // with references expanded
 )
 
@@ -35,6 +35,8 @@ const (
 	one                    // a schema
 	several                // a list of schemas
 	named                  // a map of schemas
+	matched                // a map of schemas by regular expressions
+	regex                  // a regular expression
 	ref                    // a reference to a schema
 	ignored                // for people
 )
@@ -47,14 +49,14 @@ func keywords() map[string]operand {
 		"contentEncoding": ignored, "contentMediaType": ignored,
 
 		"type": data, "enum": data, "const": data, "multipleOf": data, "maximum": data, "exclusiveMaximum": data,
-		"minimum": data, "exclusiveMinimum": data, "maxLength": data, "minLength": data, "pattern": data,
+		"minimum": data, "exclusiveMinimum": data, "maxLength": data, "minLength": data, "pattern": regex,
 		"maxItems": data, "minItems": data, "uniqueItems": data, "maxContains": data, "minContains": data,
 		"maxProperties": data, "minProperties": data, "required": data, "dependentRequired": data, "$schema": data,
 
 		"additionalProperties": one, "items": one, "contains": one, "not": one, "if": one, "then": one, "else": one,
 		"propertyNames": one, "unevaluatedProperties": one, "unevaluatedItems": one,
 		"allOf": several, "anyOf": several, "oneOf": several, "prefixItems": several,
-		"properties": named, "patternProperties": named, "dependentSchemas": named, "$defs": named,
+		"properties": named, "patternProperties": matched, "dependentSchemas": named, "$defs": named,
 		"$ref": ref,
 	}
 }
@@ -69,6 +71,7 @@ type linter struct {
 	measured map[string]cost // of definitions
 	open     []string        // definitions that the walk is inside of
 	written  int             // schemas seen so far
+	patterns int             // size of the patterns seen so far
 	found    []Problem
 }
 
@@ -85,6 +88,9 @@ func lint(doc map[string]any) (cost, []Problem) {
 		l.report(nil, pipeline.CodeOutOfRange, "", "more than %d schemas", maxWritten)
 	case total.schemas > maxExpanded:
 		l.report(nil, pipeline.CodeOutOfRange, "", "more than %d schemas, with references expanded", maxExpanded)
+	}
+	if l.patterns > maxPatterns {
+		l.report(nil, pipeline.CodeOutOfRange, "write fewer and shorter repetitions", "the patterns are larger than %d, with repetitions expanded", maxPatterns)
 	}
 	return total, l.found
 }
@@ -140,10 +146,16 @@ func (l *linter) operand(kind operand, v any, at path) (total cost) {
 		for i := range list {
 			total.add(l.schema(list[i], at.index(i)))
 		}
-	case named:
+	case regex:
+		expr, _ := v.(string)
+		return l.pattern(expr)
+	case named, matched:
 		schemas, _ := v.(map[string]any)
 		for _, name := range slices.Sorted(maps.Keys(schemas)) {
 			total.bytes += len(name)
+			if kind == matched {
+				total.add(l.pattern(name))
+			}
 			total.add(l.schema(schemas[name], at.key(name)))
 		}
 	case ref:
@@ -151,6 +163,12 @@ func (l *linter) operand(kind operand, v any, at path) (total cost) {
 	case ignored:
 	}
 	return total
+}
+
+func (l *linter) pattern(expr string) cost {
+	size := patternSize(expr)
+	l.patterns = min(l.patterns+size, ceiling)
+	return cost{bytes: max(size, len(expr))}
 }
 
 func (l *linter) reference(v any, at path) cost {

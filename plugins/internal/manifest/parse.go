@@ -1,15 +1,10 @@
 package manifest
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"sync"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/waybill-dev/waybill/pipeline"
-	"github.com/waybill-dev/waybill/spec"
 )
 
 // Parse reads a manifest strictly. The error is an Error with every problem.
@@ -53,13 +48,13 @@ func (m *Manifest) CheckConfig(raw []byte) []Problem {
 }
 
 // decode reads JSON of a shape into a struct.
-func decode(raw []byte, shape *jsonschema.Schema, into any) Error {
+func decode(raw []byte, shape *rules, into any) Error {
 	if len(raw) > MaxSize {
 		return Error{{Message: fmt.Sprintf("%d bytes, the limit is %d", len(raw), MaxSize), Code: pipeline.CodeOutOfRange}}
 	}
 	v, found := strictJSON(raw)
 	if len(found) == 0 {
-		found = validate(shape, shapeDoc(), v)
+		found = evaluate(shape, v)
 	}
 	if len(found) > 0 {
 		return found
@@ -68,28 +63,4 @@ func decode(raw []byte, shape *jsonschema.Schema, into any) Error {
 		return Error{{Message: err.Error(), Code: pipeline.CodeWrongType}}
 	}
 	return nil
-}
-
-// The shapes of a manifest and of a sample are the published JSON Schema's.
-var (
-	shapeDoc    = sync.OnceValue(func() any { return must(jsonschema.UnmarshalJSON(bytes.NewReader(spec.KernelSchema))) })
-	shape       = sync.OnceValue(func() *jsonschema.Schema { return shapeAt("") })
-	sampleShape = sync.OnceValue(func() *jsonschema.Schema { return shapeAt("#/$defs/sample") })
-)
-
-func shapeAt(fragment string) *jsonschema.Schema {
-	c := newCompiler()
-	c.AssertContent()
-	if err := c.AddResource(schemaURL, shapeDoc()); err != nil {
-		panic("manifest: " + err.Error())
-	}
-	return must(c.Compile(schemaURL + fragment))
-}
-
-// must is for the embedded schema, which is part of the program.
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic("manifest: " + err.Error())
-	}
-	return v
 }

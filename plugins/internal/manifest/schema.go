@@ -1,72 +1,35 @@
 package manifest
 
 import (
-	"errors"
+	_ "embed"
 	"fmt"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"sync"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/spec"
 )
 
 // maxWork bounds a check: the bytes of the schema, with references expanded,
-// times the bytes of what is checked. It is about a second.
+// times the bytes of what is checked. It is seconds at worst, for numbers that
+// are hard to divide.
 const maxWork = 64 << 20
 
 // schema checks configurations.
 type schema struct {
-	doc      map[string]any
-	cost     cost
-	compiled *jsonschema.Schema
+	cost  cost
+	rules *rules
 }
 
 // newSchema compiles the JSON Schema of a configuration.
 func newSchema(doc map[string]any) (*schema, []Problem) {
 	total, found := lint(doc)
+	if len(found) == 0 {
+		found = evaluate(metaschema(), doc)
+	}
 	if len(found) > 0 {
 		return nil, found
 	}
-	compiled, found := compile(doc)
-	if len(found) > 0 {
-		return nil, found
-	}
-	return &schema{doc, total, compiled}, nil
-}
-
-// schemaURL is where the library finds the schema; no such place exists.
-const schemaURL = "waybill:config"
-
-// noLoader loads nothing.
-type noLoader struct{}
-
-// Load refuses.
-func (noLoader) Load(string) (any, error) { return nil, errors.New("nothing is loaded") }
-
-// newCompiler makes a compiler of the library. Formats are annotations, as the
-// standard has it.
-func newCompiler() *jsonschema.Compiler {
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	c.UseLoader(noLoader{})
-	return c
-}
-
-// compile hands a schema to the library.
-func compile(doc any) (*jsonschema.Schema, []Problem) {
-	c := newCompiler()
-	if err := c.AddResource(schemaURL, doc); err != nil {
-		return nil, []Problem{{Message: err.Error(), Code: pipeline.CodeBadValue}}
-	}
-	s, err := c.Compile(schemaURL)
-	var meta *jsonschema.SchemaValidationError
-	var invalid *jsonschema.ValidationError
-	switch {
-	case err == nil:
-		return s, nil
-	case errors.As(err, &meta) && errors.As(meta.Err, &invalid):
-		return nil, explain(invalid, nil, doc)
-	}
-	return nil, []Problem{{Message: "not a JSON Schema: " + err.Error(), Code: pipeline.CodeBadValue}}
+	return &schema{total, compile(doc)}, nil
 }
 
 // tooLarge reports values of so many bytes that cannot be checked.
@@ -82,13 +45,24 @@ func (s *schema) check(v any, size int) []Problem {
 	if p := s.tooLarge(size); p != nil {
 		return []Problem{*p}
 	}
-	return validate(s.compiled, s.doc, v)
+	return evaluate(s.rules, v)
 }
 
-func validate(compiled *jsonschema.Schema, doc, v any) []Problem {
-	var invalid *jsonschema.ValidationError
-	if err := compiled.Validate(v); errors.As(err, &invalid) {
-		return explain(invalid, doc, v)
+//go:embed metaschema.json
+var metaschemaText []byte
+
+// The program's own schemas are compiled when they are first needed.
+var (
+	metaschema  = sync.OnceValue(func() *rules { return own(metaschemaText, "#") })
+	shape       = sync.OnceValue(func() *rules { return own(spec.KernelSchema, "#") })
+	sampleShape = sync.OnceValue(func() *rules { return own(spec.KernelSchema, defsPrefix+"sample") })
+)
+
+// own compiles a schema that is part of the program.
+func own(text []byte, ref string) *rules {
+	v, found := strictJSON(text)
+	if len(found) > 0 {
+		panic("manifest: " + Error(found).Error())
 	}
-	return nil
+	return newCompiler(v.(map[string]any), true).reference(ref)
 }

@@ -70,6 +70,8 @@ func TestWords(t *testing.T) {
 		{`{"maxItems":1}`, `["hunter2",1]`, `must have 1 elements at most`},
 		{`{"uniqueItems":true}`, `["hunter2","hunter2"]`, `elements 0 and 1 are equal`},
 		{`{"contains":{"type":"null"}}`, `["hunter2"]`, `no element is as the schema wants one`},
+		{`{"contains":{"type":"null"},"minContains":2}`, `["hunter2",null]`, `too few elements are as the schema wants 2`},
+		{`{"contains":{"type":"string"},"maxContains":1}`, `["hunter2","a"]`, `more than 1 elements are as the schema wants them`},
 		{`{"minProperties":1}`, `{}`, `must have 1 keys at least`},
 		{`{"maxProperties":0}`, `{"a":"hunter2"}`, `must have 0 keys at most`},
 		{`{"anyOf":[{"type":"integer"},{"enum":["a"]}]}`, `"hunter2"`, `fits none of its forms: want integer, got string; want one of "a"`},

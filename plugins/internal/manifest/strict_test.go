@@ -12,7 +12,7 @@ import (
 
 // anything is a manifest without a schema, which takes any JSON that has one
 // meaning.
-func anything(t *testing.T) *manifest.Manifest {
+func anything(t testing.TB) *manifest.Manifest {
 	t.Helper()
 	m, err := manifest.Parse([]byte(`{` + head + `}`))
 	if err != nil {

@@ -45,32 +45,54 @@ func (n *names) decode(r *wasmbin.Reader) {
 	}
 }
 
+// entry is the name of a function.
+type entry struct {
+	index uint32
+	name  string
+}
+
 // encode writes the section for the moved functions. A function without a name
-// gets its original index as wazero writes it. Names of locals are nowhere
-// shown and left out.
+// gets its original index as wazero writes it.
 func (n *names) encode(imported, own uint32) []byte {
-	body := wasmbin.AppendName(nil, "name")
-	if n.module != "" {
-		body = wasmbin.AppendBytes(append(body, namesModule), wasmbin.AppendName(nil, n.module))
-	}
-	var entries []byte
-	count := uint32(0)
-	add := func(index uint32, name string) {
-		entries = wasmbin.AppendName(wasmbin.AppendU32(entries, index), name)
-		count++
-	}
+	var entries []entry
 	for index := range imported {
 		if name, ok := n.funcs[index]; ok {
-			add(index, name)
+			entries = append(entries, entry{index, name})
 		}
 	}
-	add(imported, ImportModule+"."+ImportYield)
+	entries = append(entries, entry{imported, ImportModule + "." + ImportYield})
 	for index := imported; index < imported+own; index++ {
 		name, ok := n.funcs[index]
 		if !ok {
 			name = fmt.Sprintf("$%d", index)
 		}
-		add(index+1, name)
+		entries = append(entries, entry{index + 1, name})
 	}
-	return wasmbin.AppendBytes(append(body, namesFuncs), append(wasmbin.AppendU32(nil, count), entries...))
+	return n.section(entries)
+}
+
+// plain writes the section for a module with so many functions, which stay where
+// they are.
+func (n *names) plain(functions uint32) []byte {
+	var entries []entry
+	for index := range functions {
+		if name, ok := n.funcs[index]; ok {
+			entries = append(entries, entry{index, name})
+		}
+	}
+	return n.section(entries)
+}
+
+// section writes what wazero reads: names of locals are nowhere shown and left
+// out.
+func (n *names) section(entries []entry) []byte {
+	body := wasmbin.AppendName(nil, "name")
+	if n.module != "" {
+		body = wasmbin.AppendBytes(append(body, namesModule), wasmbin.AppendName(nil, n.module))
+	}
+	list := wasmbin.AppendU32(nil, uint32(len(entries)))
+	for _, e := range entries {
+		list = wasmbin.AppendName(wasmbin.AppendU32(list, e.index), e.name)
+	}
+	return wasmbin.AppendBytes(append(body, namesFuncs), list)
 }

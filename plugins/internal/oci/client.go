@@ -11,6 +11,7 @@ import (
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 	"oras.land/oras-go/v2/registry/remote/retry"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -96,8 +97,17 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// unreachable is the failure of a request that got no answer.
+// unreachable is the failure of a request that got no answer from the registry.
 func unreachable(ref Reference, err error) error {
+	var answer *errcode.ErrorResponse
+	switch {
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		return refusal(ref, http.StatusUnauthorized)
+	case errors.As(err, &answer): // of the service that gives out tokens
+		return refusal(ref, answer.StatusCode)
+	case errors.Is(err, errPlain):
+		return pipeline.Fail(CodeRegistry, "%s: %w", ref, err).WithHint("the registry sends its clients to an address without TLS: tell its owner")
+	}
 	return pipeline.Fail(CodeRegistry, "%s: the registry did not answer: %w", ref, err).WithHint("is it reachable from here?")
 }
 

@@ -53,12 +53,12 @@ func ReadLock(dir string) (Lock, error) {
 		return Lock{}, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, pipeline.Fail(CodeLock, "%w", err)
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, maxLock+1))
 	if err != nil {
-		return nil, err
+		return nil, pipeline.Fail(CodeLock, "%w", err)
 	}
 	l, err := parseLock(raw)
 	if err != nil {

@@ -2,7 +2,6 @@ package oci
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -10,6 +9,9 @@ import (
 
 	"github.com/waybill-dev/waybill/pipeline"
 )
+
+// CodeStore: the store's folder cannot be read or written.
+const CodeStore = "kernel-store"
 
 // Store is a folder of manifests and modules by digest, blobs/sha256/<hex> as in
 // an OCI image layout. Nothing in it is trusted: whatever is read is compared
@@ -30,13 +32,16 @@ func (s Store) Get(d pipeline.Digest) ([]byte, error) {
 		return nil, fs.ErrNotExist
 	}
 	f, err := os.Open(s.path(d))
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if err != nil {
+		return nil, pipeline.Fail(CodeStore, "%w", err)
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, MaxModule+1))
 	if err != nil {
-		return nil, err
+		return nil, pipeline.Fail(CodeStore, "%w", err)
 	}
 	if got := pipeline.DigestOf(content); got != d {
 		return nil, pipeline.Fail(CodeDigest, "the stored copy of %s is damaged: it has the digest %s", d, got).
@@ -56,18 +61,18 @@ func (s Store) Put(content []byte) (err error) {
 	}
 	path := s.path(pipeline.DigestOf(content))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("kernel store: %w", err)
+		return pipeline.Fail(CodeStore, "%w", err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "draft-*")
 	if err != nil {
-		return fmt.Errorf("kernel store: %w", err)
+		return pipeline.Fail(CodeStore, "%w", err)
 	}
 	_, err = f.Write(content)
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("kernel store: %w", errors.Join(err, os.Remove(f.Name())))
+		return pipeline.Fail(CodeStore, "%w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func TestStoreThatCannotBeWritten(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := (Store{file}).Put([]byte("content")); err == nil {
-		t.Error("kept in a file")
-	}
+	wantCode(t, Store{file}.Put([]byte("content")), CodeStore, file)
+	_, err := Store{file}.Get(someDigest)
+	wantCode(t, err, CodeStore, file)
 }

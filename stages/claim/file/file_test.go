@@ -97,6 +97,8 @@ func TestFormats(t *testing.T) {
 			`a application/json {"n":1} map[depth:2]`, `items.jsonl:3 application/json [1] map[]`, `items.jsonl:4 application/json  map[]`}},
 		"jsonl": {"file:any.jsonl", "jsonl", []string{
 			`any.jsonl:1 application/json {"url":"https://example.com/"} map[]`, `any.jsonl:2 application/json "text" map[]`, `any.jsonl:3 application/json 7 map[]`}},
+		"lines": {"file:any.jsonl", "lines", []string{
+			`any.jsonl:1 application/json "{\"url\":\"https://example.com/\"}" map[]`, `any.jsonl:2 application/json "\"text\"" map[]`, `any.jsonl:3 application/json "7" map[]`}},
 		"csv": {"file:rows.csv", "", []string{
 			`rows.csv:2 application/json {"name":"x","url":"https://example.com/"} map[]`,
 			`rows.csv:3 application/json {"name":"a,b","url":"line\none"} map[]`}},

@@ -52,11 +52,7 @@ func (q *Queue) addBatch(ctx context.Context, docs []*item) error {
 		}
 		return q.doubt(ctx, batch, err)
 	}
-	ctx, cancel := onwards(ctx)
-	defer cancel()
-	if err := q.publish(ctx, batch, docs); err != nil {
-		q.log.Warn("a batch is enqueued but not visible yet; the reaper will see to it", "queue", q.name, "error", q.at.hide(err))
-	}
+	q.insist(ctx, "make a batch visible", func(ctx context.Context) error { return q.publish(ctx, batch, docs) })
 	return nil
 }
 
@@ -77,13 +73,9 @@ func (q *Queue) decide(ctx context.Context, batch string, commit bool) error {
 	return err
 }
 
-// withdraw deletes what was staged. If it cannot, the reaper will.
+// withdraw deletes what was staged.
 func (q *Queue) withdraw(ctx context.Context, batch string) {
-	ctx, cancel := onwards(ctx)
-	defer cancel()
-	if err := q.discard(ctx, batch); err != nil {
-		q.log.Warn("a refused batch is not deleted yet; the reaper will do it", "queue", q.name, "error", q.at.hide(err))
-	}
+	q.insist(ctx, "delete a refused batch", func(ctx context.Context) error { return q.discard(ctx, batch) })
 }
 
 func (q *Queue) discard(ctx context.Context, batch string) error {

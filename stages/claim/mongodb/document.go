@@ -1,6 +1,8 @@
 package mongodb
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -26,39 +28,65 @@ var visible = [...]string{stateBehind, stateReady, stateLeased, stateDone, state
 // fields for operators. A field that indexes are partial over is absent, not
 // empty.
 type item struct {
-	DocID       string            `bson:"_id"` // see docID
-	Queue       string            `bson:"queue"`
-	ID          string            `bson:"id"`
-	Lane        int32             `bson:"lane"`
-	State       string            `bson:"state"`
-	Live        bool              `bson:"live,omitempty"` // ready, behind or leased; never changes in between
-	Key         string            `bson:"key,omitempty"`
-	Turn        string            `bson:"turn,omitempty"`  // the key, if this item has its turn
-	Mark        string            `bson:"mark,omitempty"`  // the key's turn is to be settled
-	Batch       string            `bson:"batch,omitempty"` // of staged ones
-	Idem        string            `bson:"idem,omitempty"`
-	Seq         int64             `bson:"seq"`
-	Priority    int32             `bson:"priority"`
-	At          bson.DateTime     `bson:"at"` // ready: claimable from then on; leased: the lease's end
-	NotBefore   bson.DateTime     `bson:"notBefore,omitempty"`
-	Deadline    bson.DateTime     `bson:"deadline,omitempty"`
-	MaxAttempts int32             `bson:"maxAttempts"`
-	Attempts    int32             `bson:"attempts"`
-	Expired     bool              `bson:"expired"`
-	Claims      int64             `bson:"claims"`
-	Salt        int64             `bson:"salt"`
-	Claim       string            `bson:"claim,omitempty"` // of leased ones: the random token of the call
-	Owner       string            `bson:"owner,omitempty"`
-	Enqueued    bson.DateTime     `bson:"enqueued"`
-	Ended       bson.DateTime     `bson:"ended,omitempty"`
-	Result      string            `bson:"result,omitempty"`
-	Digest      string            `bson:"digest,omitempty"`
-	Error       string            `bson:"error,omitempty"`
-	TraceParent string            `bson:"traceparent,omitempty"`
-	TraceState  string            `bson:"tracestate,omitempty"`
-	Meta        map[string]string `bson:"meta,omitempty"`
-	Body        []byte            `bson:"body,omitempty"`
-	History     []event           `bson:"history,omitempty"`
+	DocID       string        `bson:"_id"` // see docID
+	Queue       string        `bson:"queue"`
+	ID          string        `bson:"id"`
+	Lane        int32         `bson:"lane"`
+	State       string        `bson:"state"`
+	Live        bool          `bson:"live,omitempty"` // ready, behind or leased; never changes in between
+	Key         string        `bson:"key,omitempty"`
+	Turn        string        `bson:"turn,omitempty"`  // the key, if this item has its turn
+	Mark        string        `bson:"mark,omitempty"`  // the key's turn is to be settled
+	Batch       string        `bson:"batch,omitempty"` // of staged ones
+	Idem        string        `bson:"idem,omitempty"`
+	Seq         int64         `bson:"seq"`
+	Priority    int32         `bson:"priority"`
+	At          bson.DateTime `bson:"at"` // ready: claimable from then on; leased: the lease's end
+	NotBefore   bson.DateTime `bson:"notBefore,omitempty"`
+	Deadline    bson.DateTime `bson:"deadline,omitempty"`
+	MaxAttempts int32         `bson:"maxAttempts"`
+	Attempts    int32         `bson:"attempts"`
+	Expired     bool          `bson:"expired"`
+	Claims      int64         `bson:"claims"`
+	Salt        int64         `bson:"salt"`
+	Claim       string        `bson:"claim,omitempty"` // of leased ones: the random token of the call
+	Owner       string        `bson:"owner,omitempty"`
+	Enqueued    bson.DateTime `bson:"enqueued"`
+	Ended       bson.DateTime `bson:"ended,omitempty"`
+	Result      string        `bson:"result,omitempty"`
+	Digest      string        `bson:"digest,omitempty"`
+	Error       string        `bson:"error,omitempty"`
+	TraceParent string        `bson:"traceparent,omitempty"`
+	TraceState  string        `bson:"tracestate,omitempty"`
+	Meta        []pair        `bson:"meta,omitempty"`
+	Body        []byte        `bson:"body,omitempty"`
+	History     []event       `bson:"history,omitempty"`
+}
+
+// pair is an entry of an item's meta. Its names may hold dots and dollars, which
+// not every server takes as names of fields.
+type pair struct {
+	Name  string `bson:"name"`
+	Value string `bson:"value"`
+}
+
+func pairs(meta map[string]string) []pair {
+	var out []pair
+	for _, name := range slices.Sorted(maps.Keys(meta)) {
+		out = append(out, pair{name, meta[name]})
+	}
+	return out
+}
+
+func (d *item) meta() map[string]string {
+	if len(d.Meta) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(d.Meta))
+	for _, p := range d.Meta {
+		out[p.Name] = p.Value
+	}
+	return out
 }
 
 // event is one line of an item's history.
@@ -94,7 +122,7 @@ func (q *Queue) tokened(it *pipeline.Item) bson.M {
 func (d *item) claimed() *pipeline.Item {
 	it := &pipeline.Item{
 		ID: d.ID, Key: d.Key, Queue: d.Queue, Priority: int(d.Priority), Attempt: int(d.Attempts), MaxAttempts: int(d.MaxAttempts),
-		Token: d.token(), Enqueued: instant(d.Enqueued), Deadline: instant(d.Deadline), Meta: d.Meta,
+		Token: d.token(), Enqueued: instant(d.Enqueued), Deadline: instant(d.Deadline), Meta: d.meta(),
 		Trace: pipeline.TraceContext{Parent: d.TraceParent, State: d.TraceState},
 	}
 	if len(d.Body) > 0 {
@@ -107,7 +135,7 @@ func (d *item) claimed() *pipeline.Item {
 func (d *item) entry() pipeline.Entry {
 	e := pipeline.Entry{
 		ID: d.ID, Queue: d.Queue, State: pipeline.ItemState(d.State), Key: d.Key, Priority: int(d.Priority), Attempts: int(d.Attempts),
-		Owner: d.Owner, Body: d.Body, Meta: d.Meta, Enqueued: instant(d.Enqueued), NotBefore: instant(d.NotBefore),
+		Owner: d.Owner, Body: d.Body, Meta: d.meta(), Enqueued: instant(d.Enqueued), NotBefore: instant(d.NotBefore),
 		Deadline: instant(d.Deadline), Ended: instant(d.Ended), Result: pipeline.Result(d.Result), Digest: pipeline.Digest(d.Digest),
 		Trace: pipeline.TraceContext{Parent: d.TraceParent, State: d.TraceState}, Error: d.Error,
 	}

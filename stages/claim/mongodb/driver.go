@@ -74,6 +74,7 @@ type Queue struct {
 	batches *mongo.Collection
 	clock   serverClock
 	fixed   func() time.Time // replaces clock
+	page    int              // see pageSize
 	lanes   int32
 	lane    atomic.Uint32 // the next claim's lane
 	picks   atomic.Int64  // claims so far, for ageing
@@ -94,7 +95,7 @@ func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set setti
 	if o.Format != "" || o.Checkpoint != "" {
 		return nil, pipeline.Fail("bad-option", "%s is a queue: format and checkpoint are for one-shot inputs", at.shown)
 	}
-	q := &Queue{at: at, name: o.Queue, opt: o, log: o.Log, fixed: set.clock, stop: make(chan struct{})}
+	q := &Queue{at: at, name: o.Queue, opt: o, log: o.Log, fixed: set.clock, page: pageSize, stop: make(chan struct{})}
 	if q.name == "" {
 		q.name = "default"
 	}

@@ -101,13 +101,13 @@ func (q *Queue) lookUp(ctx context.Context, items []pipeline.NewItem) (known, er
 		if len(values) == 0 {
 			continue
 		}
-		found, err := q.find(ctx, bson.M{field: bson.M{"$in": values}}, options.Find().SetProjection(bson.M{"id": 1, "idem": 1, "state": 1, "batch": 1, "enqueued": 1}))
+		found, err := q.find(ctx, bson.M{field: bson.M{"$in": values}}, options.Find().SetProjection(bson.M{"id": 1, "idem": 1, "state": 1, "batch": 1, "enqueued": 1, "mark": 1, "key": 1}))
 		if err != nil {
 			return k, err
 		}
 		for _, d := range found {
-			if d.State == stateStaged {
-				return k, q.await(ctx, d) // nobody knows yet whether it will be
+			if d.State == stateStaged || d.State == stateGone {
+				return k, q.await(ctx, d)
 			}
 			k.ids[d.ID] = true
 			if d.Idem != "" {
@@ -118,22 +118,26 @@ func (q *Queue) lookUp(ctx context.Context, items []pipeline.NewItem) (known, er
 	return k, nil
 }
 
-// await returns errAgain for an item that another enqueue has staged. If its
-// writer has died, the batch is decided here: there may be no reaper, because
-// nobody claims.
-func (q *Queue) await(ctx context.Context, d *item) error {
-	if d.Enqueued <= q.now()-bson.DateTime(abandonedAfter.Milliseconds()) {
-		if _, err := q.resolveBatch(ctx, d.Batch); err != nil {
-			return err
-		}
+// await returns errAgain for an item of which nobody knows yet whether it will
+// be, or that is about to go. What its writer has left half-way is ended here:
+// there may be no reaper, because nobody claims.
+func (q *Queue) await(ctx context.Context, d *item) (err error) {
+	switch {
+	case d.State == stateGone:
+		err = q.bury(ctx, bson.M{"_id": d.DocID, "mark": d.Mark}, d.Key)
+	case d.Enqueued <= q.now()-bson.DateTime(abandonedAfter.Milliseconds()):
+		_, err = q.resolveBatch(ctx, d.Batch)
 	}
-	return errAgain
+	if err == nil {
+		err = errAgain
+	}
+	return err
 }
 
 func newItem(it *pipeline.NewItem, id string) *item {
 	d := &item{
 		ID: id, Key: it.Key, Idem: it.IdempotencyKey, Priority: int32(it.Priority), MaxAttempts: int32(it.MaxAttempts),
-		NotBefore: date(it.NotBefore), Deadline: date(it.Deadline), Meta: it.Meta, Body: it.Body,
+		NotBefore: date(it.NotBefore), Deadline: date(it.Deadline), Meta: pairs(it.Meta), Body: it.Body,
 		TraceParent: it.Trace.Parent, TraceState: it.Trace.State,
 	}
 	d.At = due(d.NotBefore, d.Deadline)

@@ -92,7 +92,7 @@ func (q *Queue) List(ctx context.Context, f pipeline.Filter) ([]pipeline.Entry, 
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
-	docs, err := q.selectItems(ctx, f, visible[:], bson.M{"body": 0, "history": 0})
+	docs, err := q.selectItems(ctx, f, 0, visible[:], bson.M{"body": 0, "history": 0})
 	if err != nil {
 		return nil, q.fail("list", err)
 	}
@@ -116,9 +116,9 @@ func (q *Queue) Show(ctx context.Context, id string) (pipeline.Entry, error) {
 	return d.entry(), nil
 }
 
-// selectItems returns the items of a filter that are in one of these states,
-// oldest first.
-func (q *Queue) selectItems(ctx context.Context, f pipeline.Filter, of []string, fields bson.M) ([]*item, error) {
+// selectItems returns the items of a filter that are in one of these states and
+// younger than a sequence, oldest first.
+func (q *Queue) selectItems(ctx context.Context, f pipeline.Filter, after int64, of []string, fields bson.M) ([]*item, error) {
 	states := bson.A{}
 	for _, s := range of {
 		d := item{State: s}
@@ -126,7 +126,7 @@ func (q *Queue) selectItems(ctx context.Context, f pipeline.Filter, of []string,
 			states = append(states, s)
 		}
 	}
-	filter := bson.M{"state": bson.M{"$in": states}}
+	filter := bson.M{"state": bson.M{"$in": states}, "seq": bson.M{"$gt": after}}
 	if f.IDs != nil {
 		ids := bson.A{}
 		for _, id := range f.IDs {

@@ -19,35 +19,57 @@ const maxSettle = 100
 // cleared: another's says that another settle is under way or was killed.
 func newMark() string { return rand.Text() }
 
-// passOn settles the keys and then clears the marks of this operation. It does
-// not fail: what the caller asked for is written, and a mark that stays is the
-// reaper's business.
+// passOn settles the keys and then clears the marks of this operation.
 func (q *Queue) passOn(ctx context.Context, mark string, keys ...string) {
-	ctx, cancel := onwards(ctx)
-	defer cancel()
-	if err := q.pass(ctx, bson.M{"mark": mark}, keys...); err != nil {
-		q.log.Warn("a key's turn was not passed on; the reaper will do it", "queue", q.name, "keys", keys, "error", q.at.hide(err))
-	}
+	q.insist(ctx, "pass a key's turn on", func(ctx context.Context) error {
+		return q.pass(ctx, bson.M{"mark": mark}, keys...)
+	})
 }
 
-// pass settles the keys, and clears the marks of the items of a filter or, if
-// they were dropped, deletes them.
+// insist does what has to follow a write that is done, also if the caller has
+// gone. It may be done twice, so it is tried again after an error. It does not
+// fail: what the caller asked for is written, and what is left, the reaper does.
+func (q *Queue) insist(ctx context.Context, what string, f func(context.Context) error) {
+	ctx, cancel := onwards(ctx)
+	defer cancel()
+	var err error
+	for range 3 {
+		if err = f(ctx); err == nil {
+			return
+		}
+		if mongo.IsTimeout(err) {
+			break // the driver has waited long enough for all of us
+		}
+	}
+	q.log.Warn("the queue could not "+what+"; the reaper will do it", "queue", q.name, "error", q.at.hide(err))
+}
+
+// pass settles the keys and then clears the marks of these items.
 func (q *Queue) pass(ctx context.Context, marked bson.M, keys ...string) error {
+	if err := q.settleAll(ctx, keys); err != nil {
+		return err
+	}
+	_, err := q.items.UpdateMany(ctx, q.mine(marked), bson.M{"$unset": bson.M{"mark": ""}})
+	return err
+}
+
+// bury settles the keys of dropped items and then deletes these.
+func (q *Queue) bury(ctx context.Context, marked bson.M, keys ...string) error {
+	if err := q.settleAll(ctx, keys); err != nil {
+		return err
+	}
+	marked["state"] = stateGone
+	_, err := q.items.DeleteMany(ctx, q.mine(marked))
+	return err
+}
+
+func (q *Queue) settleAll(ctx context.Context, keys []string) error {
 	for _, key := range keys {
 		if err := q.settle(ctx, key); err != nil {
 			return fmt.Errorf("key %q: %w", key, err)
 		}
 	}
-	kept := q.mine(bson.M{"state": bson.M{"$ne": stateGone}})
-	gone := q.mine(bson.M{"state": stateGone})
-	for name, value := range marked {
-		kept[name], gone[name] = value, value
-	}
-	_, err := q.items.BulkWrite(ctx, []mongo.WriteModel{
-		mongo.NewUpdateManyModel().SetFilter(kept).SetUpdate(bson.M{"$unset": bson.M{"mark": ""}}),
-		mongo.NewDeleteManyModel().SetFilter(gone),
-	}, options.BulkWrite().SetOrdered(false))
-	return err
+	return nil
 }
 
 var errUnsettled = errors.New("the turn changed hands too often")

@@ -9,28 +9,57 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
+// pageSize bounds what one call changes, and what is in memory at a time.
+const pageSize = 1000
+
+// inPages hands the items of a filter to change, oldest first, and adds up how
+// many it has changed.
+func (q *Queue) inPages(ctx context.Context, f pipeline.Filter, states []string, change func([]*item) (int, error)) (total int, err error) {
+	left, after := f.Limit, int64(0)
+	for {
+		if f.Limit = q.page; left > 0 {
+			f.Limit = min(left, q.page)
+		}
+		page, err := q.selectItems(ctx, f, after, states,
+			bson.M{"key": 1, "seq": 1, "state": 1, "turn": 1, "claims": 1, "attempts": 1, "deadline": 1})
+		if err != nil || len(page) == 0 {
+			return total, err
+		}
+		n, err := change(page)
+		total += n
+		if left -= len(page); err != nil || len(page) < f.Limit || left == 0 {
+			return total, err
+		}
+		after = page[len(page)-1].Seq
+	}
+}
+
 // Retry makes dead items ready again: attempts start anew, the history stays,
 // and a deadline that has passed no longer counts.
 func (q *Queue) Retry(ctx context.Context, f pipeline.Filter) (int, error) {
-	dead, err := q.selectItems(ctx, f, []string{stateDead}, bson.M{"key": 1, "claims": 1, "attempts": 1, "deadline": 1})
-	if err != nil || len(dead) == 0 {
-		return 0, q.fail("retry", err)
-	}
-	now, mark, keys := q.now(), newMark(), keySet{}
-	writes := make([]mongo.WriteModel, len(dead))
-	for i, d := range dead {
-		keys.add(d.Key)
-		writes[i] = q.replay(d, now, mark)
-	}
-	r, err := q.items.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
-	n := 0
-	if r != nil {
-		n = int(r.MatchedCount)
-	}
-	if len(keys) > 0 {
-		q.passOn(ctx, mark, keys.list()...)
-	}
+	n, err := q.inPages(ctx, f, []string{stateDead}, func(dead []*item) (int, error) {
+		now, mark, keys := q.now(), newMark(), keySet{}
+		writes := make([]mongo.WriteModel, len(dead))
+		for i, d := range dead {
+			keys.add(d.Key)
+			writes[i] = q.replay(d, now, mark)
+		}
+		n, err := q.changeAll(ctx, writes)
+		if len(keys) > 0 {
+			q.passOn(ctx, mark, keys.list()...)
+		}
+		return n, err
+	})
 	return n, q.fail("retry", err)
+}
+
+// changeAll writes, and returns how many items it changed.
+func (q *Queue) changeAll(ctx context.Context, writes []mongo.WriteModel) (n int, err error) {
+	r, err := q.items.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
+	if r != nil {
+		n = int(r.MatchedCount + r.DeletedCount)
+	}
+	return n, err
 }
 
 // replay makes one dead item as if new, if it is still the one that was seen.
@@ -51,32 +80,26 @@ func (q *Queue) replay(d *item, now bson.DateTime, mark string) mongo.WriteModel
 // later count their claims from above theirs, so that a late worker of a
 // dropped item is still refused when its id is used again.
 func (q *Queue) Drop(ctx context.Context, f pipeline.Filter) (int, error) {
-	all, err := q.selectItems(ctx, f, []string{stateBehind, stateReady, stateDone, stateDead}, bson.M{"key": 1, "claims": 1, "state": 1, "turn": 1})
-	if err != nil || len(all) == 0 {
-		return 0, q.fail("drop", err)
-	}
-	floor := int64(0)
-	for _, d := range all {
-		floor = max(floor, d.Claims)
-	}
-	if _, err := q.queues.UpdateOne(ctx, q.self(), bson.M{"$max": bson.M{"floor": floor}}); err != nil {
-		return 0, q.fail("drop", err)
-	}
-	mark, keys := newMark(), keySet{}
-	writes := make([]mongo.WriteModel, len(all))
-	for i, d := range all {
-		if writes[i] = q.remove(d, mark); d.Turn != "" {
-			keys.add(d.Key)
+	n, err := q.inPages(ctx, f, []string{stateBehind, stateReady, stateDone, stateDead}, func(all []*item) (int, error) {
+		mark, keys, floor := newMark(), keySet{}, int64(0)
+		writes := make([]mongo.WriteModel, len(all))
+		for i, d := range all {
+			floor = max(floor, d.Claims)
+			if writes[i] = q.remove(d, mark); d.Turn != "" {
+				keys.add(d.Key)
+			}
 		}
-	}
-	r, err := q.items.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
-	n := 0
-	if r != nil {
-		n = int(r.DeletedCount + r.MatchedCount)
-	}
-	if len(keys) > 0 {
-		q.passOn(ctx, mark, keys.list()...)
-	}
+		if _, err := q.queues.UpdateOne(ctx, q.self(), bson.M{"$max": bson.M{"floor": floor}}); err != nil {
+			return 0, err
+		}
+		n, err := q.changeAll(ctx, writes)
+		if len(keys) > 0 {
+			q.insist(ctx, "delete dropped items", func(ctx context.Context) error {
+				return q.bury(ctx, bson.M{"mark": mark}, keys.list()...)
+			})
+		}
+		return n, err
+	})
 	return n, q.fail("drop", err)
 }
 

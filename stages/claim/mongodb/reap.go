@@ -118,14 +118,17 @@ func (q *Queue) takeBack(d *item, now bson.DateTime, mark string) mongo.WriteMod
 // settleMarked finishes what somebody began and, perhaps, did not live to end.
 // Marks of operations that are under way are done twice then, which is no harm.
 func (q *Queue) settleMarked(ctx context.Context) error {
-	marked, err := q.find(ctx, bson.M{"mark": bson.M{"$exists": true}}, options.Find().SetLimit(reapBatch).SetProjection(bson.M{"key": 1, "mark": 1}))
+	marked, err := q.find(ctx, bson.M{"mark": bson.M{"$exists": true}}, options.Find().SetLimit(reapBatch).SetProjection(bson.M{"key": 1, "mark": 1, "state": 1}))
 	if err != nil {
 		return err
 	}
+	var failed []error // one key's trouble is not the others'
 	for _, d := range marked {
-		if err := q.pass(ctx, bson.M{"_id": d.DocID, "mark": d.Mark}, d.Key); err != nil {
-			return err
+		finish := q.pass
+		if d.State == stateGone {
+			finish = q.bury
 		}
+		failed = append(failed, finish(ctx, bson.M{"_id": d.DocID, "mark": d.Mark}, d.Key))
 	}
-	return nil
+	return errors.Join(failed...)
 }

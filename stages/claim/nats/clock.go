@@ -23,7 +23,10 @@ type clock struct {
 
 // sample takes note of a time that the server told between asked and now.
 func (c *clock) sample(server, asked time.Time) {
-	heard := time.Now()
+	c.sampleAt(server, asked, time.Now())
+}
+
+func (c *clock) sampleAt(server, asked, heard time.Time) {
 	trip := heard.Sub(asked)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -56,6 +56,14 @@ type stateRecord struct {
 	Nonce      string             `json:"nonce"`
 }
 
+// stateMessage is the record as it is written: the subject may have a hash
+// where its names are long.
+type stateMessage struct {
+	stateRecord
+	ID  string `json:"id"`
+	Key string `json:"key,omitempty"`
+}
+
 // stateDropped is the state of an item that was deleted: its tombstone.
 const stateDropped pipeline.ItemState = "dropped"
 
@@ -64,6 +72,7 @@ type idemRecord struct {
 	Idem  string `json:"idem"`
 	ID    string `json:"id"`
 	Batch string `json:"batch"`
+	At    int64  `json:"at"`
 	Nonce string `json:"nonce"`
 }
 
@@ -86,13 +95,15 @@ const (
 // names makes the names of one queue in the server.
 type names struct{ queue string }
 
-func (n names) stream() string             { return "waybill-" + token(n.queue) }
-func (n names) prefix() string             { return "waybill." + token(n.queue) + "." }
-func (n names) all() string                { return n.prefix() + ">" }
-func (n names) item(id string) string      { return n.prefix() + kindItem + "." + token(id) }
-func (n names) idem(key string) string     { return n.prefix() + kindIdem + "." + token(key) }
-func (n names) batch(batch string) string  { return n.prefix() + kindBatch + "." + token(batch) }
-func (n names) state(key, id string) string { return n.prefix() + kindState + "." + token(key) + "." + token(id) }
+func (n names) stream() string            { return "waybill-" + token(n.queue) }
+func (n names) prefix() string            { return "waybill." + token(n.queue) + "." }
+func (n names) all() string               { return n.prefix() + ">" }
+func (n names) item(id string) string     { return n.prefix() + kindItem + "." + token(id) }
+func (n names) idem(key string) string    { return n.prefix() + kindIdem + "." + token(key) }
+func (n names) batch(batch string) string { return n.prefix() + kindBatch + "." + token(batch) }
+func (n names) state(key, id string) string {
+	return n.prefix() + kindState + "." + token(key) + "." + token(id)
+}
 func (n names) statesOf(key string) string { return n.prefix() + kindState + "." + token(key) + ".*" }
 
 // kind returns what stands on a subject.

@@ -183,7 +183,7 @@ func (t *turns) release(x *item) {
 func (t *turns) waiting(now int64) (n, next int64) {
 	t.promote(now)
 	for _, d := range t.delayed {
-		if !d.live() || !d.x.ready() || d.x.busy || !d.x.hasTurn() {
+		if !d.live() || d.at != d.x.wake() || !d.x.ready() || d.x.busy || !d.x.hasTurn() {
 			continue
 		}
 		if n++; next == 0 || d.at < next {

@@ -8,7 +8,8 @@
 //	producer | waybill run pipeline.yaml
 //
 // A line is read when there is room for it: at most 32 wait besides those in
-// flight, so a producer that is faster than the pipeline waits in its write.
+// flight (and besides up to 1,024 that wait for their key or their time), so a
+// producer that is faster than the pipeline waits in its write.
 //
 // There is no queue to go back to. An item that fails is tried again as the
 // pipeline says, within this run; one that is dead, or has not ended when the

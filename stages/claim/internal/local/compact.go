@@ -103,7 +103,7 @@ func (j *Journal) compactIfGrown() error {
 	}
 	err = j.lines.Close()
 	j.lines, j.size = fresh, int64(len(text))
-	j.least = max(compactAt, 2*j.size)
+	j.least = max(j.floor, 2*j.size)
 	return err
 }
 

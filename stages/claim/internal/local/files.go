@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"io"
 	"log/slog"
 	"os"
@@ -27,9 +28,13 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	large := pipeline.Fail("body-too-large", "%s has more than %d bytes", path, MaxFile)
+	if info, err := f.Stat(); err != nil || info.Size() > MaxFile {
+		return nil, cmp.Or(err, error(large))
+	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
-	if err == nil && len(data) > MaxFile {
-		err = pipeline.Fail("body-too-large", "%s has more than %d bytes", path, MaxFile)
+	if err == nil && len(data) > MaxFile { // it has grown
+		return nil, large
 	}
 	return data, err
 }

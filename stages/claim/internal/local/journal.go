@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -74,7 +75,8 @@ type Journal struct {
 	claims int64           // of all earlier runs, so that tokens go on growing
 	seq    int64
 	size   int64 // bytes that were written since the last compaction
-	least  int64 // see compactAt
+	least  int64 // from which size on it is written anew
+	floor  int64 // the smallest such size: compactAt
 }
 
 // OpenJournal opens the checkpoint of an input that is read once, or makes it.
@@ -88,12 +90,17 @@ func openJournal(path string, h header, live bool) (*Journal, error) {
 	if err := durable.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
+	before, _ := os.Stat(path) // of a new file there is none
 	l, err := durable.OpenLines(path)
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{path: path, head: h, live: live, lines: l, past: map[string]past{}, least: compactAt}
-	if err := j.take(h); err != nil {
+	j := &Journal{path: path, head: h, live: live, lines: l, past: map[string]past{}, least: compactAt, floor: compactAt}
+	err = j.take(h)
+	if now, statErr := os.Stat(path); err == nil && before != nil && (statErr != nil || !os.SameFile(before, now)) {
+		err = errBusy(path) // its owner has just written it anew, and we hold the old one
+	}
+	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return j, nil

@@ -21,8 +21,10 @@ type Letters struct {
 	path string
 	log  *slog.Logger
 
-	mu    sync.Mutex // of lines
+	mu    sync.Mutex
 	lines *durable.Lines
+	named []string // without a path: who died, the first of them
+	dead  int
 }
 
 // NewLetters returns the dead letters in a file that is made when it is needed.
@@ -32,7 +34,7 @@ func NewLetters(path string, log *slog.Logger) *Letters { return &Letters{path: 
 // write keeps an item, on disk when it returns.
 func (l *Letters) write(e *entry, cause error) error {
 	if l.path == "" {
-		l.log.Error("an item is dead", "item", e.id, "attempts", e.attempts, "error", cause)
+		l.name(e, cause)
 		return nil
 	}
 	line, err := json.Marshal(letterOf(e, cause))
@@ -87,9 +89,24 @@ func letterOf(e *entry, cause error) pipeline.NewItem {
 	return it
 }
 
-// Close closes the file.
+// name tells the log, now and once more at the end.
+func (l *Letters) name(e *entry, cause error) {
+	l.log.Error("an item is dead, and nothing keeps it", "item", e.id, "attempts", e.attempts, "error", cause)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead++; l.dead <= maxNamed {
+		l.named = append(l.named, e.id)
+	}
+}
+
+// Close closes the file, or lists who died if there is none.
 func (l *Letters) Close() error {
-	if l == nil || l.lines == nil {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead > 0 {
+		l.log.Warn("items that are dead, and kept nowhere", "count", l.dead, "items", l.named)
+	}
+	if l.lines == nil {
 		return nil
 	}
 	return l.lines.Close()

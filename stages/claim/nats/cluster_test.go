@@ -1,0 +1,225 @@
+package nats_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/claim/nats"
+)
+
+// TestClusterLosesItsLeader: three nodes, workers of three processes' worth of
+// queues, and the stream's leader shut down in the middle. Every item ends
+// exactly once, keys keep their order, and the counts add up.
+func TestClusterLosesItsLeader(t *testing.T) {
+	nodes := startCluster(t, 3)
+	var hosts []string
+	for _, n := range nodes {
+		hosts = append(hosts, strings.TrimPrefix(n.ClientURL(), "nats://"))
+	}
+	to := "nats://" + strings.Join(hosts, ",") + "?replicas=3"
+	const items, keys = 150, 5
+	queues := make([]*nats.Queue, 3)
+	for i := range queues {
+		queues[i] = mustOpen(t, to, pipeline.QueueOptions{Create: true, Owner: fmt.Sprint("worker-", i)})
+	}
+	var all []pipeline.NewItem
+	for i := range items {
+		all = append(all, pipeline.NewItem{ID: fmt.Sprintf("%03d", i), Key: fmt.Sprint(i % keys), Body: []byte(`{"n":1}`)})
+	}
+	if _, err := queues[0].Enqueue(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	ends := newEnds()
+	var once sync.Once
+	var wg sync.WaitGroup
+	for w := range 6 {
+		q := queues[w%len(queues)]
+		wg.Go(func() {
+			err := drain(t.Context(), q, ends, func(done int64) {
+				if done >= items/3 {
+					once.Do(func() { leaderOf(t, nodes).Shutdown() })
+				}
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	ends.check(t, items)
+	for _, q := range queues {
+		if s, err := q.Stats(t.Context()); err != nil || s.Done != items || s.Enqueued != items {
+			t.Errorf("stats %+v, error %v; want %d done", s, err, items)
+		}
+	}
+}
+
+// ends notes how items end and in which order their keys go.
+type ends struct {
+	mu    sync.Mutex
+	times map[string]int
+	order map[string][]string
+	done  atomic.Int64
+}
+
+func newEnds() *ends { return &ends{times: map[string]int{}, order: map[string][]string{}} }
+
+func (e *ends) add(it *pipeline.Item) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.times[it.ID]++
+	e.order[it.Key] = append(e.order[it.Key], it.ID)
+	e.done.Add(1)
+}
+
+func (e *ends) check(t *testing.T, items int) {
+	t.Helper()
+	if len(e.times) != items {
+		t.Errorf("%d of %d items ended", len(e.times), items)
+	}
+	for id, n := range e.times {
+		if n != 1 {
+			t.Errorf("%s ended %d times", id, n)
+		}
+	}
+	for key, ids := range e.order {
+		for i := 1; i < len(ids) && key != ""; i++ {
+			if ids[i-1] >= ids[i] {
+				t.Errorf("key %s went %v", key, ids)
+				break
+			}
+		}
+	}
+}
+
+// drain claims and acknowledges until nothing is pending. What the server did
+// not answer to is tried again, as an engine would.
+func drain(ctx context.Context, q *nats.Queue, e *ends, ended func(done int64)) error {
+	for {
+		items, err := q.Claim(ctx, 2)
+		if err != nil && pipeline.KindOf(err) != pipeline.Unavailable {
+			return err
+		}
+		if len(items) == 0 {
+			if n, _, err := q.Pending(ctx); n == 0 && err == nil {
+				return nil
+			}
+		}
+		for _, it := range items {
+			if string(it.Input) != `{"n":1}` {
+				return fmt.Errorf("%s came with the body %q, condemned: %v", it.ID, it.Input, it.Condemned)
+			}
+			e.add(it) // while the lease is held, so that the order is the queue's
+			for {
+				err := q.Ack(ctx, it, pipeline.Outcome{Result: pipeline.Succeeded})
+				if err == nil {
+					break
+				}
+				if errors.Is(err, pipeline.ErrLeaseLost) || pipeline.KindOf(err) != pipeline.Unavailable {
+					return err
+				}
+			}
+			ended(e.done.Load())
+		}
+	}
+}
+
+// leaderOf returns the node that leads the stream of the default queue.
+func leaderOf(t testing.TB, nodes []*server.Server) *server.Server {
+	t.Helper()
+	for range 200 {
+		for _, n := range nodes {
+			if n.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, "waybill-default") {
+				return n
+			}
+		}
+	}
+	t.Error("the stream has no leader")
+	return nodes[0]
+}
+
+// startCluster runs n nodes on loopback and returns when they have a leader.
+func startCluster(t testing.TB, n int) []*server.Server {
+	t.Helper()
+	ports := freePorts(t, n)
+	var routes []*url.URL
+	for _, p := range ports {
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", p)})
+	}
+	nodes := make([]*server.Server, n)
+	for i := range nodes {
+		o := &server.Options{ServerName: fmt.Sprint("node-", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true,
+			StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 2 << 20, Routes: routes,
+			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i]}}
+		s, err := server.NewServer(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes[i] = s
+		s.Start()
+		t.Cleanup(func() {
+			s.Shutdown()
+			s.WaitForShutdown()
+		})
+	}
+	deadline := time.Now().Add(60 * time.Second)
+	for !ready(nodes) {
+		if time.Now().After(deadline) {
+			t.Fatal("the cluster has no leader after a minute")
+		}
+		time.Sleep(20 * time.Millisecond) // nothing tells when a leader is elected
+	}
+	return nodes
+}
+
+func ready(nodes []*server.Server) bool {
+	leader := false
+	for _, n := range nodes {
+		if !n.ReadyForConnections(time.Second) || !n.JetStreamIsCurrent() {
+			return false
+		}
+		leader = leader || n.JetStreamIsLeader()
+	}
+	return leader
+}
+
+// freePorts returns ports that were free a moment ago: the nodes must know each
+// other's before they start.
+func freePorts(t testing.TB, n int) []int {
+	t.Helper()
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports
+}
+
+func mustOpen(t testing.TB, url string, o pipeline.QueueOptions) *nats.Queue {
+	t.Helper()
+	return openWith(t, nats.Driver(), url, o)
+}
+
+func openWith(t testing.TB, d pipeline.QueueDriver, url string, o pipeline.QueueOptions) *nats.Queue {
+	t.Helper()
+	q, err := open(d, url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = q.Close() })
+	return q
+}

@@ -1,0 +1,177 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/waybill-dev/waybill/pipeline"
+)
+
+// Stats counts the queue after reading everything that the stream had when it
+// was called. Each item is counted once, in one state.
+func (q *Queue) Stats(ctx context.Context) (pipeline.QueueStats, error) {
+	if err := q.catchUp(ctx); err != nil {
+		return pipeline.QueueStats{}, q.fail("stats", err)
+	}
+	r := q.replica
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := pipeline.QueueStats{Ready: r.count[pipeline.StateReady], Leased: r.count[pipeline.StateLeased],
+		Done: r.count[pipeline.StateDone], Dead: r.count[pipeline.StateDead]}
+	s.Delayed, _ = r.turns.waiting(q.clock.now())
+	s.Enqueued = s.Ready + s.Leased + s.Done + s.Dead
+	return s, nil
+}
+
+// Pending counts the items that are not at their end. A deadline ends a delay.
+func (q *Queue) Pending(ctx context.Context) (n int64, next time.Time, err error) {
+	if err := q.catchUp(ctx); err != nil {
+		return 0, time.Time{}, q.fail("pending", err)
+	}
+	q.replica.mu.Lock()
+	defer q.replica.mu.Unlock()
+	_, at := q.replica.turns.waiting(q.clock.now())
+	return q.replica.count[pipeline.StateReady] + q.replica.count[pipeline.StateLeased], instant(at), nil
+}
+
+func (q *Queue) catchUp(ctx context.Context) error {
+	if err := q.usable(ctx); err != nil {
+		return err
+	}
+	return q.barrier(ctx)
+}
+
+// selected returns the items of a filter, oldest first; limit 0 is no limit.
+// Call it with the replica locked.
+func (r *replica) selected(f pipeline.Filter, limit int) []*item {
+	match := func(x *item) bool {
+		return !x.gone && (f.State == "" || x.st.State == f.State) && (f.Key == "" || x.Key == f.Key)
+	}
+	from := r.order
+	if f.IDs != nil {
+		from = nil
+		for _, id := range f.IDs {
+			if x := r.items[id]; x != nil && !slices.Contains(from, x) {
+				from = append(from, x)
+			}
+		}
+		slices.SortFunc(from, func(a, b *item) int {
+			if a.seq < b.seq {
+				return -1
+			}
+			return 1
+		})
+	}
+	var out []*item
+	for _, x := range from {
+		if limit > 0 && len(out) == limit {
+			break
+		}
+		if match(x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// seen is an entry with what is needed to read the rest of it.
+type seen struct {
+	entry  pipeline.Entry
+	item   item
+	rev    uint64
+	events int
+}
+
+func (q *Queue) see(x *item) seen {
+	st := x.st
+	e := pipeline.Entry{ID: x.ID, Queue: q.names.queue, State: st.State, Key: x.Key, Priority: x.Priority, Attempts: st.Attempts,
+		Token: int64(st.Token), Owner: st.Owner, Enqueued: instant(x.Enqueued), NotBefore: instant(st.NotBefore), Deadline: instant(x.deadline()),
+		LeaseUntil: instant(st.LeaseUntil), Ended: instant(st.Ended), Result: st.Result, Digest: st.Digest, Trace: x.Trace}
+	return seen{e, item{itemRecord: x.itemRecord, seq: x.seq}, x.rev, st.Events}
+}
+
+// List returns entries without bodies and history, oldest first.
+func (q *Queue) List(ctx context.Context, f pipeline.Filter) ([]pipeline.Entry, error) {
+	if err := q.catchUp(ctx); err != nil {
+		return nil, q.fail("list", err)
+	}
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	q.replica.mu.Lock()
+	all := []seen{}
+	for _, x := range q.replica.selected(f, f.Limit) {
+		all = append(all, q.see(x))
+	}
+	q.replica.mu.Unlock()
+	errs := make([]error, len(all))
+	each(len(all), func(i int) { errs[i] = q.complete(ctx, &all[i]) })
+	if err := errors.Join(errs...); err != nil {
+		return nil, q.fail("list", err)
+	}
+	out := make([]pipeline.Entry, len(all))
+	for i := range all {
+		out[i] = all[i].entry
+	}
+	return out, nil
+}
+
+// complete reads what a list shows and the replica does not have: meta data, and
+// why an item is dead. What has changed since is left out.
+func (q *Queue) complete(ctx context.Context, s *seen) error {
+	if s.item.Meta > 0 {
+		meta, _, err := q.payload(ctx, &s.item)
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return err
+		}
+		s.entry.Meta = meta
+	}
+	if s.entry.State != pipeline.StateDead {
+		return nil
+	}
+	history, err := q.history(ctx, s.rev, s.events)
+	var refused conflict
+	if err != nil && !errors.As(err, &refused) {
+		return err
+	}
+	if len(history) > 0 {
+		s.entry.Error = history[len(history)-1].Error
+	}
+	return nil
+}
+
+// Show returns one whole entry or ErrNotFound, as of one moment.
+func (q *Queue) Show(ctx context.Context, id string) (pipeline.Entry, error) {
+	for {
+		if err := q.catchUp(ctx); err != nil {
+			return pipeline.Entry{}, q.fail("show", err)
+		}
+		q.replica.mu.Lock()
+		x := q.replica.items[id]
+		var s seen
+		if x != nil {
+			s = q.see(x)
+		}
+		q.replica.mu.Unlock()
+		if x == nil {
+			return pipeline.Entry{}, fmt.Errorf("%s: queue %q: item %q: %w", q.url, q.names.queue, id, pipeline.ErrNotFound)
+		}
+		history, err := q.history(ctx, s.rev, s.events)
+		var refused conflict
+		if errors.As(err, &refused) {
+			continue // it has changed in between
+		}
+		if err == nil {
+			s.entry.History = history
+			s.entry.Meta, s.entry.Body, err = q.payload(ctx, &s.item)
+		}
+		if err != nil {
+			return pipeline.Entry{}, q.fail("show", err)
+		}
+		return s.entry, nil
+	}
+}

@@ -1,0 +1,97 @@
+package nats_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/claim/nats"
+)
+
+// TestTLSAndPassword: a server that wants both gets both, from the URL and from
+// files beside the pipeline; without them the error says what is missing and
+// keeps the password to itself.
+func TestTLSAndPassword(t *testing.T) {
+	dir := t.TempDir()
+	cert := selfSigned(t, filepath.Join(dir, "ca.pem"))
+	s := runServer(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true,
+		StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 2 << 20, Username: "me", Password: "secret", TLS: true, TLSTimeout: 5,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	host := s.Addr().String()
+	q, err := open(nats.Driver(), "nats://me:secret@"+host+"?tls=1&ca=ca.pem", pipeline.QueueOptions{Create: true, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	mustEnqueue(t, q, pipeline.NewItem{ID: "a"})
+	if _, err := q.Show(t.Context(), "b"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("error %v, want one without the password", err)
+	}
+	_, err = open(nats.Driver(), "nats://me:wrong@"+host+"?tls=1&ca=ca.pem", pipeline.QueueOptions{Dir: dir})
+	if pipeline.CodeOf(err) != "not-authorized" || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("a wrong password: %v, want not-authorized", err)
+	}
+	if _, err := open(nats.Driver(), "nats://me:secret@"+host+"?tls=1", pipeline.QueueOptions{}); err == nil {
+		t.Error("a certificate that nobody vouches for was accepted")
+	}
+	if _, err := open(nats.Driver(), "nats://me:secret@"+host+"?ca=absent.pem", pipeline.QueueOptions{Dir: dir}); err == nil {
+		t.Error("a missing file was ignored")
+	}
+}
+
+// selfSigned makes a certificate for 127.0.0.1 and writes it to a file.
+func selfSigned(t *testing.T, path string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err == nil {
+		err = os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// TestSmallPayload: a server with the default limit takes what fits, and refuses
+// the rest before anything is written.
+func TestSmallPayload(t *testing.T) {
+	s := runServer(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()})
+	q := mustOpen(t, s.ClientURL(), pipeline.QueueOptions{Create: true})
+	body := fmt.Appendf(nil, "%q", strings.Repeat("x", pipeline.MaxItemBody-2))
+	_, err := q.Enqueue(t.Context(), []pipeline.NewItem{{ID: "small"}, {ID: "large", Body: body}})
+	if pipeline.CodeOf(err) != "body-too-large" || !strings.Contains(err.Error(), "max_payload") {
+		t.Errorf("error %v, want body-too-large", err)
+	}
+	if st, err := q.Stats(t.Context()); st.Enqueued != 0 || err != nil {
+		t.Errorf("stats %+v, error %v", st, err)
+	}
+	mustEnqueue(t, q, pipeline.NewItem{Body: body[:0]})
+}
+
+// TestNoJetStream: a plain NATS server is not a queue.
+func TestNoJetStream(t *testing.T) {
+	s := runServer(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
+	_, err := open(nats.Driver(), s.ClientURL(), pipeline.QueueOptions{Create: true})
+	if pipeline.CodeOf(err) != "no-jetstream" {
+		t.Errorf("error %v, want no-jetstream", err)
+	}
+}
