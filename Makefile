@@ -4,7 +4,7 @@ GO ?= go
 BIN := bin/waybill
 KERNELS := examples/capture/kernels/readable.wasm
 # Guests are modules of their own: the SDK and the kernels written with it.
-MODULES := plugins/sdk/go examples/capture/kernels/readable
+MODULES := plugins/sdk/go examples/capture/kernels/readable stages/claim/mongodb/wiretest
 # staticcheck comes from the module proxy, pinned and checked by the sum database.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export CGO_ENABLED ?= 1

@@ -33,4 +33,8 @@
 //
 // The module must not already use what is added: a reference to an index that
 // exists only afterwards is refused, for else a guest could fill its own tank.
+//
+// Bound is for runs without fuel (a replay that is to name source lines): it
+// leaves the code alone and only keeps the engine from making room for what a
+// module merely announces.
 package meter

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +35,7 @@ type file struct {
 	name string
 	stamp
 	settled bool     // two polls saw the same stamp
+	queued  bool     // it is in ready
 	last    *version // the content that was handed out last
 }
 
@@ -91,6 +91,10 @@ func (w *watch) Next() (*local.Record, error) {
 	for len(w.ready) > 0 {
 		f := w.ready[0]
 		w.ready = w.ready[1:]
+		f.queued = false
+		if w.files[f.name] != f { // it has left the folder
+			continue
+		}
 		if rec := w.take(f); rec != nil {
 			return rec, nil
 		}
@@ -148,7 +152,8 @@ func (w *watch) saw(name string, now stamp) {
 		f.stamp, f.settled = now, false
 	case !f.settled:
 		f.settled = true
-		if !slices.Contains(w.ready, f) {
+		if !f.queued {
+			f.queued = true
 			w.ready = append(w.ready, f)
 		}
 	}
@@ -157,7 +162,6 @@ func (w *watch) saw(name string, now stamp) {
 // forget drops a file that has left the folder.
 func (w *watch) forget(f *file) {
 	delete(w.files, f.name)
-	w.ready = slices.DeleteFunc(w.ready, func(o *file) bool { return o == f })
 	w.outdated(f.last)
 }
 

@@ -222,6 +222,32 @@ func workOff(ctx context.Context, q *mongodb.Queue, told diary) error {
 	return nil
 }
 
+// TestDropAfterDeath: a process gives an item back and dies before it passes
+// the turn of its key on; then, before any reaper, the item is dropped.
+func TestDropAfterDeath(t *testing.T) {
+	url := emptyStore(t)
+	victim, w, err := faulted(withOptions(url, "serverSelectionTimeoutMS=2000"), "q", still)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := victim.Enqueue(t.Context(), []pipeline.NewItem{{ID: "a", Key: "k"}, {ID: "b", Key: "k"}}); err != nil {
+		t.Fatal(err)
+	}
+	it := claimOne(t, victim, 1)
+	w.arm(2, true)
+	if err := victim.Nack(t.Context(), it, pipeline.Release{}); err != nil {
+		t.Fatal(err) // the item was given back: that much is written
+	}
+	_ = victim.Close()
+	q := mustOpen(t, url, pipeline.QueueOptions{Queue: "q"}, mongodb.WithClock(still))
+	if n, err := q.Drop(t.Context(), pipeline.Filter{IDs: []string{"a"}}); n != 1 || err != nil {
+		t.Fatalf("dropped %d, error %v", n, err)
+	}
+	if got := claimOne(t, q, 1); got.ID != "b" {
+		t.Errorf("claimed %s", got.ID)
+	}
+}
+
 // TestLostAnswers loses the answer to the first, second, third write, and so
 // on. The process hears of nothing but its own operations, and all of them end
 // as if nothing had happened.

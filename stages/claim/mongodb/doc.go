@@ -36,9 +36,9 @@
 // first write also sets mark, to a random value, and the second step ends with
 // clearing that mark; the reaper settles the keys of all marks that it finds.
 // Whatever makes another item the first in its key goes that way: enqueue, ack,
-// nack, retry, the reaper. A ready item that is dropped becomes gone, with a
-// mark, and is deleted after the turn has passed on; there is nobody to mark in
-// a document that is deleted.
+// nack, retry, the reaper. An item that is dropped while it has the turn, or a
+// mark, becomes gone, with a mark, and is deleted after the turn has passed on: in
+// a document that is deleted at once there would be nothing to find.
 //
 // Why settling twice at a time is harmless: giving the turn is conditional on
 // the item being behind, and the index refuses it while another has it. Taking

@@ -21,7 +21,7 @@ func (q *Queue) inPages(ctx context.Context, f pipeline.Filter, states []string,
 			f.Limit = min(left, q.page)
 		}
 		page, err := q.selectItems(ctx, f, after, states,
-			bson.M{"key": 1, "seq": 1, "state": 1, "turn": 1, "claims": 1, "attempts": 1, "deadline": 1})
+			bson.M{"key": 1, "seq": 1, "state": 1, "turn": 1, "mark": 1, "claims": 1, "attempts": 1, "deadline": 1})
 		if err != nil || len(page) == 0 {
 			return total, err
 		}
@@ -85,7 +85,7 @@ func (q *Queue) Drop(ctx context.Context, f pipeline.Filter) (int, error) {
 		writes := make([]mongo.WriteModel, len(all))
 		for i, d := range all {
 			floor = max(floor, d.Claims)
-			if writes[i] = q.remove(d, mark); d.Turn != "" {
+			if writes[i] = q.remove(d, mark); d.concernsTurn() {
 				keys.add(d.Key)
 			}
 		}
@@ -103,13 +103,19 @@ func (q *Queue) Drop(ctx context.Context, f pipeline.Filter) (int, error) {
 	return n, q.fail("drop", err)
 }
 
-// remove deletes an item, if it is still as it was seen. One that has its key's
-// turn is only marked, or its death would leave nobody to pass the turn on.
+// concernsTurn reports that an item has its key's turn, or that somebody was to
+// pass the turn on after it.
+func (d *item) concernsTurn() bool { return d.Turn != "" || d.Mark != "" }
+
+// remove deletes an item, if it is still as it was seen. One that concerns the
+// turn is only marked first: without it nobody would know that its key is to be
+// settled.
 func (q *Queue) remove(d *item, mark string) mongo.WriteModel {
 	same := q.mine(bson.M{"_id": d.DocID, "state": d.State, "claims": d.Claims})
-	if d.Turn == "" {
-		return mongo.NewDeleteOneModel().SetFilter(same)
+	if d.concernsTurn() {
+		return mongo.NewUpdateOneModel().SetFilter(same).
+			SetUpdate(bson.M{"$set": bson.M{"state": stateGone, "mark": mark}, "$unset": bson.M{"turn": "", "live": ""}})
 	}
-	return mongo.NewUpdateOneModel().SetFilter(same).
-		SetUpdate(bson.M{"$set": bson.M{"state": stateGone, "mark": mark}, "$unset": bson.M{"turn": "", "live": ""}})
+	same["turn"], same["mark"] = bson.M{"$exists": false}, bson.M{"$exists": false}
+	return mongo.NewDeleteOneModel().SetFilter(same)
 }

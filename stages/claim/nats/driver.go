@@ -66,7 +66,8 @@ type Queue struct {
 	replicas int
 	reading  jetstream.ConsumeContext
 
-	stop    chan struct{}
+	life    context.Context // ends when the queue is closed
+	die     context.CancelFunc
 	started sync.Once
 	reaper  sync.WaitGroup
 	closing sync.Mutex
@@ -92,7 +93,8 @@ func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set setti
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	n := names{o.Queue}
-	q := &Queue{url: to.shown, names: n, opt: o, log: o.Log, replica: newReplica(n), stop: make(chan struct{}), leave: func() {}}
+	q := &Queue{url: to.shown, names: n, opt: o, log: o.Log, replica: newReplica(n), leave: func() {}}
+	q.life, q.die = context.WithCancel(context.Background())
 	q.clock.fixed = set.clock
 	if err := q.connect(ctx, to, servers); err != nil {
 		err = q.fail("open", err) // before the queue is closed, which would be the reason
@@ -246,14 +248,7 @@ func (q *Queue) Queues(ctx context.Context) ([]string, error) {
 // Lease returns how long a claim lasts without renewal.
 func (q *Queue) Lease() time.Duration { return q.opt.Lease }
 
-func (q *Queue) closed() bool {
-	select {
-	case <-q.stop:
-		return true
-	default:
-		return false
-	}
-}
+func (q *Queue) closed() bool { return q.life.Err() != nil }
 
 // Close ends the reaper and the connection. The embedded server ends with the
 // last queue that uses it.
@@ -263,7 +258,7 @@ func (q *Queue) Close() error {
 	if q.closed() {
 		return nil
 	}
-	close(q.stop)
+	q.die()
 	q.reaper.Wait()
 	if q.reading != nil {
 		q.reading.Stop()

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,17 +55,12 @@ func (r *replica) selected(f pipeline.Filter, limit int) []*item {
 	from := r.order
 	if f.IDs != nil {
 		from = nil
-		for _, id := range f.IDs {
-			if x := r.items[id]; x != nil && !slices.Contains(from, x) {
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(f.IDs))) {
+			if x := r.items[id]; x != nil {
 				from = append(from, x)
 			}
 		}
-		slices.SortFunc(from, func(a, b *item) int {
-			if a.seq < b.seq {
-				return -1
-			}
-			return 1
-		})
+		slices.SortFunc(from, func(a, b *item) int { return cmp.Compare(a.seq, b.seq) })
 	}
 	var out []*item
 	for _, x := range from {

@@ -29,7 +29,7 @@ func (q *Queue) startReaper() {
 			wait := time.NewTimer(mean/2 + rand.N(mean))
 			select {
 			case <-wait.C:
-			case <-q.stop:
+			case <-q.life.Done():
 				wait.Stop()
 				return
 			}
@@ -106,8 +106,8 @@ func takeBack(x *item, now int64) (stateRecord, *pipeline.Event, error) {
 const keepRemains = 24 * time.Hour
 
 // sweep deletes what nothing refers to any more, if it is older than this. A
-// tombstone goes after the item that it buries, and never before its time: other
-// processes must have read it. Nothing depends on when, or whether, this is done.
+// tombstone goes after what it buries, and never before its time: other processes
+// must have read it, or find it with a write that comes late. Nothing depends on when, or whether, this is done.
 func (q *Queue) sweep(ctx context.Context, age time.Duration) {
 	remains, tombs := q.leftovers(age)
 	errs := make([]error, len(remains))

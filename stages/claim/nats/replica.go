@@ -33,7 +33,7 @@ type replica struct {
 	remains map[string]remain
 	// undecided are the subjects of calls that are not decided yet.
 	undecided map[string]string
-	// tombs are the tombstones of dropped items, by their sequence.
+	// tombs are the tombstones of dropped items and undone calls, by their sequence.
 	tombs map[uint64]tomb
 }
 
@@ -62,9 +62,9 @@ type remain struct {
 	since   time.Time
 }
 
-// tomb is the tombstone of a dropped item.
+// tomb is a tombstone.
 type tomb struct {
-	item  uint64 // sequence of the item's message, which goes first
+	item  uint64 // sequence of what it buries, which goes first
 	since time.Time
 }
 
@@ -156,8 +156,12 @@ func (r *replica) batch(name string) *batch {
 	return b
 }
 
-// show makes an item part of the queue.
+// show makes an item part of the queue. An earlier one of its id was dropped: its
+// tombstone was replaced before it was read here.
 func (r *replica) show(x *item) {
+	if old := r.items[x.ID]; old != nil {
+		r.enter(old, stateRecord{State: stateDropped}, old.rev)
+	}
 	delete(r.remains, r.names.item(x.ID))
 	r.items[x.ID] = x
 	r.order = append(r.order, x)
@@ -213,6 +217,7 @@ func (r *replica) decide(seq uint64, rec batchRecord) {
 			slices.SortFunc(r.order, func(a, b *item) int { return cmp.Compare(a.seq, b.seq) })
 		}
 	} else {
+		r.tombs[seq] = tomb{seq, time.Now()} // it stays for a decision that comes late
 		for _, m := range b.subjects {
 			r.leave(m.subject, m.seq)
 		}
@@ -278,7 +283,9 @@ func (r *replica) bury(x *item) {
 	x.gone = true
 	delete(r.items, x.ID)
 	r.leave(r.names.item(x.ID), x.seq)
-	r.tombs[x.rev] = tomb{x.seq, time.Now()}
+	if x.rev > 0 {
+		r.tombs[x.rev] = tomb{x.seq, time.Now()}
+	}
 	if c, ok := r.idems[x.Idem]; ok && x.Idem != "" && c.id == x.ID && c.batch == x.Batch {
 		r.leave(r.names.idem(x.Idem), c.seq)
 		delete(r.idems, x.Idem)

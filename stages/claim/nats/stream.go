@@ -120,7 +120,11 @@ func (q *Queue) barrier(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return q.replica.wait(ctx, last)
+	defer context.AfterFunc(q.life, cancel)()
+	if err = q.replica.wait(ctx, last); q.closed() {
+		return errClosed
+	}
+	return err
 }
 
 // publish writes a message under a condition, on disk (or at a majority) when it
@@ -174,7 +178,7 @@ func (q *Queue) insist(ctx context.Context, request func(context.Context) error)
 		case <-ctx.Done():
 			pause.Stop()
 			return fmt.Errorf("no answer in time: %w", err)
-		case <-q.stop:
+		case <-q.life.Done():
 			pause.Stop()
 			return errClosed
 		}
@@ -187,6 +191,7 @@ func (q *Queue) try(ctx context.Context, request func(context.Context) error) er
 	once, done := context.WithTimeout(ctx, attempt)
 	defer done()
 	defer context.AfterFunc(q.link.up(), done)()
+	defer context.AfterFunc(q.life, done)()
 	err := request(once)
 	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
 		return natsgo.ErrDisconnected
