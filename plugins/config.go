@@ -106,7 +106,7 @@ func read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is not a file", path)
 	}
 	if info.Size() > module.MaxSize {
-		return nil, fmt.Errorf("%s has %d bytes, the limit is %d", path, info.Size(), module.MaxSize)
+		return nil, pipeline.Fail(host.CodeBad, "%s has %d bytes, the limit is %d", path, info.Size(), module.MaxSize)
 	}
 	return os.ReadFile(path)
 }

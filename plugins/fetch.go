@@ -66,10 +66,13 @@ func (p place) local(path string) ([]byte, error) {
 		path = filepath.Join(p.dir, path)
 	}
 	wasm, err := read(path)
+	var coded *pipeline.Error
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, pipeline.Fail(codeMissing, "no kernel at %s", path).
 			WithHint("build the kernel first, or correct the path, which is relative to the pipeline file")
+	case errors.As(err, &coded):
+		return nil, err
 	case err != nil:
 		return nil, pipeline.Fail(codeMissing, "%w", err)
 	}

@@ -22,7 +22,7 @@ func binaries() []Guest {
 	for i := range all {
 		all[i].At, all[i].Code, all[i].Bound = AtCheck, codeBad, bound
 	}
-	return append(all, Guest{Name: "oversized file", Tries: "is a module of 17 MiB", At: AtCheck, Code: "kernel-missing", Bound: "16 MiB; the file is not read", Says: "the limit is 16777216",
+	return append(all, Guest{Name: "oversized file", Tries: "is a module of 17 MiB", At: AtCheck, Code: "kernel-bad", Bound: "16 MiB; the file is not read", Says: "the limit is 16777216",
 		WASM: func() []byte {
 			m := new(w.Module)
 			m.Custom("padding", make([]byte, 17<<20))

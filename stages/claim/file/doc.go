@@ -8,6 +8,7 @@
 //
 //	items  *.jsonl, *.ndjson   lines of `waybill enqueue`: {"id":..,"body":..,"meta":..}
 //	jsonl  (only when asked)   any JSON value per line becomes a body
+//	lines  (only when asked)   any text per line becomes a body, a JSON string
 //	csv    *.csv               the header names the fields of an object of strings
 //	files  globs, the rest     a file's content becomes a body; meta has name and path
 //
@@ -23,7 +24,7 @@
 // acknowledged as dead is kept, as lines of `waybill enqueue` in a file of their
 // own: CHECKPOINT.dead.jsonl, or INPUT.dead.jsonl without a checkpoint.
 //
-// With a checkpoint, the source keeps a journal of claims and ends there (see
-// journal.go): a run that was killed goes on where it stopped, and an item that
-// kills its process uses up its attempts.
+// With a checkpoint, the source keeps a journal of claims and ends there
+// (../internal/local/journal.go): a run that was killed goes on where it stopped,
+// and an item that kills its process uses up its attempts.
 package file
