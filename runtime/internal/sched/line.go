@@ -104,12 +104,15 @@ func (l *Line) walk(f *Flight) (err error) {
 	}()
 	ctx, stages, ordered := f.Ctx, l.Stages, l.First >= 0
 	done := ctx.Done() // asked once: a call of the context at each stage costs as much as the stage's own
-	for f.At < len(stages) {
+	for at := f.At; ; at++ { // f.At is for others to read: kept in memory it costs a stall per stage
+		if f.At = at; at >= len(stages) {
+			break
+		}
 		if over(done) {
 			err = context.Cause(ctx)
 			break
 		}
-		if s := &stages[f.At]; s.Skip == nil && s.Permit == nil && !ordered {
+		if s := &stages[at]; s.Skip == nil && s.Permit == nil && !ordered {
 			err = s.Run(ctx, f)
 		} else {
 			err = l.step(s, f)
@@ -117,10 +120,9 @@ func (l *Line) walk(f *Flight) (err error) {
 		if err != nil {
 			break
 		}
-		if ordered && f.At == l.Last {
+		if ordered && at == l.Last {
 			f.Turn.Leave()
 		}
-		f.At++
 	}
 	returned = true
 	return err

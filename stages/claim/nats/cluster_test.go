@@ -172,12 +172,14 @@ func startCluster(t testing.TB, n int) []*server.Server {
 			s.WaitForShutdown()
 		})
 	}
-	deadline := time.Now().Add(60 * time.Second)
+	giveUp, look := time.After(time.Minute), time.NewTicker(20*time.Millisecond) // nothing tells when a leader is elected
+	defer look.Stop()
 	for !ready(nodes) {
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-giveUp:
 			t.Fatal("the cluster has no leader after a minute")
 		}
-		time.Sleep(20 * time.Millisecond) // nothing tells when a leader is elected
 	}
 	return nodes
 }

@@ -2,6 +2,7 @@ package nats_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -11,12 +12,18 @@ import (
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/claim/claimtest"
 	"github.com/waybill-dev/waybill/stages/claim/nats"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(claimtest.Main(m, func(location string, o pipeline.QueueOptions) (pipeline.Queue, error) {
+	code := claimtest.Main(m, func(location string, o pipeline.QueueOptions) (pipeline.Queue, error) {
 		return open(nats.Driver(), location, o)
-	}))
+	})
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // TestConformance runs the suite against a server of its own, reached over

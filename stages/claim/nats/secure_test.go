@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/claim/nats"
 )
@@ -49,6 +50,36 @@ func TestTLSAndPassword(t *testing.T) {
 	}
 	if _, err := open(nats.Driver(), "nats://me:secret@"+host+"?ca=absent.pem", pipeline.QueueOptions{Dir: dir}); err == nil {
 		t.Error("a missing file was ignored")
+	}
+}
+
+// TestNkey: the seed stands in a file, never in the URL.
+func TestNkey(t *testing.T) {
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := user.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := user.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "user.nk"), seed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := runServer(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true,
+		StoreDir: t.TempDir(), MaxPayload: 2 << 20, Nkeys: []*server.NkeyUser{{Nkey: public}}})
+	url := "nats://" + s.Addr().String()
+	mustEnqueue(t, mustOpen(t, url+"?nkey=user.nk", pipeline.QueueOptions{Create: true, Dir: dir}), pipeline.NewItem{ID: "a"})
+	if _, err := open(nats.Driver(), url, pipeline.QueueOptions{}); pipeline.CodeOf(err) != "not-authorized" {
+		t.Errorf("without the key: %v, want not-authorized", err)
+	}
+	if _, err := open(nats.Driver(), url+"?nkey=absent.nk", pipeline.QueueOptions{Dir: dir}); pipeline.CodeOf(err) != "bad-credentials" {
+		t.Errorf("without the file: %v, want bad-credentials", err)
 	}
 }
 
