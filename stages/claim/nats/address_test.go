@@ -51,6 +51,14 @@ func TestToken(t *testing.T) {
 	}
 }
 
+func TestServerVersion(t *testing.T) {
+	for v, ok := range map[string]bool{"2.12.0": true, "2.15.2-beta.1": true, "3.0.0": true, "2.11.9": false, "1.99.0": false, "": false, "x": false} {
+		if err := nats.CheckVersion(v); (err == nil) != ok {
+			t.Errorf("%q: %v", v, err)
+		}
+	}
+}
+
 // The best sample of the last minute counts: the one that took the shortest, so
 // that the clock is never ahead of the server's and hardly behind.
 func TestClock(t *testing.T) {

@@ -30,7 +30,7 @@
 // # Replica
 //
 // Each process follows the stream (an ordered consumer, headers only) and keeps
-// every item in memory, without body and history, some 400 bytes each: this is
+// every item in memory, without body and history, some 500 bytes each: this is
 // the order of claims, the turn of each key, and the counts (replica.go,
 // turn.go). It proposes; the condition of the write decides. After a conflict
 // the process reads on to the stream's end (barrier, stream.go) and decides anew.

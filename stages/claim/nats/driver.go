@@ -125,6 +125,9 @@ func (q *Queue) connect(ctx context.Context, to address, servers *servers) (err 
 	if q.js, err = jetstream.New(q.conn, jetstream.WithPublishAsyncTimeout(attempt)); err != nil {
 		return err
 	}
+	if err := checkVersion(q.conn.ConnectedServerVersion()); err != nil {
+		return err
+	}
 	if err := q.checkJetStream(ctx); err != nil {
 		return err
 	}
@@ -139,6 +142,17 @@ func (q *Queue) connect(ctx context.Context, to address, servers *servers) (err 
 		return err
 	}
 	return q.barrier(ctx)
+}
+
+// checkVersion refuses servers that were never tested. An old one would not even
+// say so: it ignores a condition that it does not know, and stores the message.
+func checkVersion(version string) error {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil || major < 2 || major == 2 && minor < 12 {
+		return pipeline.Fail("old-server", "the server is nats-server %q, 2.12 or later is needed", version).
+			WithHint("every node of the cluster must be; an older one ignores the conditions that keys rest on")
+	}
+	return nil
 }
 
 // checkJetStream finds out whether the server has JetStream at all. A cluster that

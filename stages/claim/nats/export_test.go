@@ -45,6 +45,9 @@ func Stream(ctx context.Context, q *Queue) (jetstream.Stream, error) {
 // JetStream returns the queue's connection.
 func JetStream(q *Queue) jetstream.JetStream { return q.js }
 
+// CheckVersion is checkVersion.
+func CheckVersion(v string) error { return checkVersion(v) }
+
 // Token is token.
 func Token(s string) string { return token(s) }
 
