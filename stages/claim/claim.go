@@ -11,7 +11,7 @@ import (
 
 // Config is the config of the stage "claim".
 type Config struct {
-	// URL of the queue or input: sqlite:var/queue.db, file:items.jsonl, stdin, dir:inbox, http:127.0.0.1:8080/work, cron:0 3 * * *.
+	// URL of the queue or input: sqlite:var/queue.db, mongodb://host/db, nats://host:4222, file:items.jsonl, stdin, dir:inbox, http:127.0.0.1:8080/work, cron:0 3 * * *.
 	From string `yaml:"from"`
 	// Name of the queue inside the store.
 	Queue string `yaml:"queue,optional"`

@@ -64,7 +64,7 @@ type Queue struct {
 	js       jetstream.JetStream
 	stream   jetstream.Stream
 	replicas int
-	reading  jetstream.ConsumeContext
+	reading  *natsgo.Subscription
 
 	life    context.Context // ends when the queue is closed
 	die     context.CancelFunc
@@ -138,7 +138,7 @@ func (q *Queue) connect(ctx context.Context, to address, servers *servers) (err 
 		q.log.Warn("the server's max_payload is too small for the largest items; they are refused", "server", q.url,
 			"max_payload", q.conn.MaxPayload(), "needed", minPayload)
 	}
-	if err := q.follow(ctx); err != nil {
+	if err := q.follow(); err != nil {
 		return err
 	}
 	return q.barrier(ctx)
@@ -275,8 +275,7 @@ func (q *Queue) Close() error {
 	q.die()
 	q.reaper.Wait()
 	if q.reading != nil {
-		q.reading.Stop()
-		<-q.reading.Closed()
+		_ = q.reading.Unsubscribe() // its server side ends with the connection at the latest
 	}
 	if q.conn != nil {
 		q.conn.Close()

@@ -42,6 +42,11 @@ func Stream(ctx context.Context, q *Queue) (jetstream.Stream, error) {
 	return q.js.Stream(ctx, q.names.stream())
 }
 
+// LoadFromLeader is loadFromLeader.
+func LoadFromLeader(ctx context.Context, q *Queue, seq uint64) ([]byte, error) {
+	return q.loadFromLeader(ctx, seq)
+}
+
 // JetStream returns the queue's connection.
 func JetStream(q *Queue) jetstream.JetStream { return q.js }
 

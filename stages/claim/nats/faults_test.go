@@ -244,6 +244,19 @@ func TestDamagedItem(t *testing.T) {
 	}
 }
 
+// TestLeaderIsAsked: what one node does not have, the leader may.
+func TestLeaderIsAsked(t *testing.T) {
+	a, _, _ := pair(t)
+	mustEnqueue(t, a, pipeline.NewItem{ID: "a", Body: []byte(`{"n":1}`)})
+	data, err := nats.LoadFromLeader(t.Context(), a, 1)
+	if string(data) != `{"n":1}` || err != nil {
+		t.Errorf("%q, error %v", data, err)
+	}
+	if _, err := nats.LoadFromLeader(t.Context(), a, 99); !errors.Is(err, jetstream.ErrMsgNotFound) {
+		t.Errorf("error %v, want ErrMsgNotFound", err)
+	}
+}
+
 // TestForeignStream: a stream that loses messages by itself, or is not ours, is
 // refused before anything is written.
 func TestForeignStream(t *testing.T) {

@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -41,29 +42,32 @@ type conflict struct {
 
 func (c conflict) Error() string { return "somebody else has written in between" }
 
-// follow keeps the replica in step with the stream until the queue is closed.
-func (q *Queue) follow(ctx context.Context) error {
-	consumer, err := q.js.OrderedConsumer(ctx, q.names.stream(), jetstream.OrderedConsumerConfig{HeadersOnly: true})
+// follow keeps the replica in step with the stream until the queue is closed. It
+// uses the client's older subscription: the newer one's reset is a data race.
+func (q *Queue) follow() error {
+	js, err := q.conn.JetStream()
 	if err != nil {
 		return err
 	}
-	q.reading, err = consumer.Consume(q.read, jetstream.PullHeartbeat(heartbeat), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		q.log.Debug("reading the stream was interrupted; it goes on by itself", "queue", q.names.queue, "error", err)
-	}))
+	q.reading, err = js.Subscribe(q.names.all(), q.read, natsgo.OrderedConsumer(), natsgo.HeadersOnly(),
+		natsgo.BindStream(q.names.stream()), natsgo.IdleHeartbeat(heartbeat))
 	return err
 }
 
 // read applies one message to the replica.
-func (q *Queue) read(m jetstream.Msg) {
+func (q *Queue) read(m *natsgo.Msg) {
 	meta, err := m.Metadata()
 	if err != nil {
-		q.log.Error("a message without a sequence was left out", "queue", q.names.queue, "subject", m.Subject(), "error", err)
+		q.log.Error("a message without a sequence was left out", "queue", q.names.queue, "subject", m.Subject, "error", err)
 		return
 	}
 	q.replica.mu.Lock()
 	defer q.replica.mu.Unlock()
-	if err := q.apply(m.Subject(), m.Headers(), meta.Sequence.Stream); err != nil {
-		q.log.Error("a message that is not ours was left out", "queue", q.names.queue, "subject", m.Subject(), "error", err)
+	if meta.Sequence.Stream <= q.replica.applied {
+		return // delivered again after an interruption
+	}
+	if err := q.apply(m.Subject, m.Header, meta.Sequence.Stream); err != nil {
+		q.log.Error("a message that is not ours was left out", "queue", q.names.queue, "subject", m.Subject, "error", err)
 	}
 	q.replica.advance(meta.Sequence.Stream)
 }
@@ -237,21 +241,42 @@ func passing(err error) bool {
 }
 
 // load returns the data of the message with this sequence. Any node that has the
-// stream may answer, also one that is a little behind: what it does not have yet
-// is asked for again.
+// stream may answer, also one that is a little behind: only its leader is believed
+// that a message is not there.
 func (q *Queue) load(ctx context.Context, seq uint64) (data []byte, err error) {
-	missing := 0
 	err = q.insist(ctx, func(ctx context.Context) error {
 		m, err := q.stream.GetMsg(ctx, seq)
-		if err == nil {
+		if errors.Is(err, jetstream.ErrMsgNotFound) && q.replicas > 1 {
+			data, err = q.loadFromLeader(ctx, seq)
+		} else if err == nil {
 			data = m.Data
-		}
-		if missing++; errors.Is(err, jetstream.ErrMsgNotFound) && missing < 5 && q.replicas > 1 {
-			return natsgo.ErrTimeout
 		}
 		return err
 	})
 	return data, err
+}
+
+// loadFromLeader asks the API of the stream, which its leader answers; the
+// client library itself asks any node of a stream that allows it.
+func (q *Queue) loadFromLeader(ctx context.Context, seq uint64) ([]byte, error) {
+	reply, err := q.conn.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+q.names.stream(), fmt.Appendf(nil, `{"seq":%d}`, seq))
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Error   *jetstream.APIError
+		Message struct{ Data []byte }
+	}
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return nil, err
+	}
+	switch {
+	case answer.Error == nil:
+		return answer.Message.Data, nil
+	case answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, jetstream.ErrMsgNotFound
+	}
+	return nil, answer.Error
 }
 
 // remove deletes a message for good; it may be gone already.
