@@ -25,6 +25,7 @@ type Body struct {
 	media    string
 	hasRaw   bool
 	hasValue bool
+	guessed  bool // media was found out, not given
 }
 
 // JSONBody returns a body with a value made of nil, bool, int, float64,
@@ -64,6 +65,7 @@ func (b *Body) Value() (any, error) {
 	if b.media == "" || b.media == MediaJSON {
 		v, err := DecodeJSON(b.raw)
 		if err == nil {
+			b.guessed = b.guessed || b.media == ""
 			b.value, b.hasValue, b.media = v, true, MediaJSON
 			return v, nil
 		}
@@ -79,6 +81,22 @@ func (b *Body) Value() (any, error) {
 		b.media = MediaText
 	}
 	return b.value, nil
+}
+
+// Content returns the bytes as a program wants to read them: those of Bytes, but
+// of a body that is known to be JSON and is a string, the text itself. What was
+// never said to be JSON stays as it is.
+func (b *Body) Content() ([]byte, error) {
+	if b.media == MediaJSON && !b.guessed && (!b.hasRaw || bytes.HasPrefix(bytes.TrimLeft(b.raw, " \t\r\n"), []byte{'"'})) {
+		v, err := b.Value()
+		if err != nil {
+			return nil, err
+		}
+		if text, ok := v.(string); ok {
+			return []byte(text), nil
+		}
+	}
+	return b.Bytes()
 }
 
 // MediaType returns the media type that was given or found out.

@@ -46,7 +46,7 @@ func (s *stage) input(it *pipeline.Item) (k1.Record, error) {
 
 func (s *stage) value(it *pipeline.Item) ([]byte, error) {
 	if s.config.Input == inputBody {
-		b, err := it.Body.Bytes()
+		b, err := it.Body.Content()
 		if err != nil {
 			return nil, pipeline.Fail("kernel-input", "%w", err)
 		}

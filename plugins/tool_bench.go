@@ -52,6 +52,9 @@ func (Tools) Bench(ctx context.Context, r pipeline.KernelBench) (cost pipeline.K
 
 // benched is the record to measure, and the configuration that goes with it.
 func (s *subject) benched(r pipeline.KernelBench) (config []byte, in k1.Record, err error) {
+	if all := s.manifest.Samples; r.Case == "" && len(r.Input) == 0 && r.Config == nil && len(all) > 0 {
+		r.Case = all[0].Name // nothing was given: a kernel's own example says more than an empty record
+	}
 	if r.Case == "" {
 		return r.Config, k1.Record{Value: r.Input, Seed: seed("", r.Input)}, nil
 	}

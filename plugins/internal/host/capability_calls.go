@@ -45,12 +45,24 @@ func (f asks) call(_ context.Context, s *session, m api.Memory, stack []uint64) 
 func (s *session) reply(buf, answer []byte, err error) uint64 {
 	if err != nil {
 		s.answer = []byte(err.Error())
+		s.denied(err)
 		return uint64(capability.CodeOf(err))
 	}
 	s.chargeBytes(len(answer))
 	s.answer = answer
 	copy(buf, answer)
 	return uint64(len(answer))
+}
+
+// denied tells the operator what was asked for in vain, within the log limit.
+func (s *session) denied(err error) {
+	if capability.CodeOf(err) != capability.Denied {
+		return
+	}
+	if text := err.Error(); len(text)+logLine <= s.logLeft {
+		s.logLeft -= len(text) + logLine
+		s.kernel.Log.WarnContext(s.context.Context, "kernel was denied", "kernel", s.kernel.Name, "why", text)
+	}
 }
 
 func (s *session) chargeBytes(n int) { s.tank.charge(int64(n) / bytesPerUnit) }
@@ -125,6 +137,7 @@ func hostStatePut(_ context.Context, s *session, m api.Memory, stack []uint64) e
 	stack[0], s.answer = 0, nil
 	if err != nil {
 		stack[0], s.answer = uint64(capability.CodeOf(err)), []byte(err.Error())
+		s.denied(err)
 	}
 	return nil
 }

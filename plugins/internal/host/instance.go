@@ -17,7 +17,7 @@ type Instance struct {
 	in, inCap   uint32   // the input buffer
 	scratch     k1.Batch // for the pool
 	left        traces
-	first       shape // after its start
+	first       shape // after its start, or after its buffer was made larger
 }
 
 // shape is what a call can change of an instance without the kernel's doing
@@ -49,6 +49,11 @@ func (i *Instance) Run(ctx context.Context, ops []k1.Op, b *k1.Batch, payers ...
 	if err := i.renew(); err != nil {
 		return nil, err
 	}
+	if b.Size() > i.inCap {
+		if err := i.room(ctx, b.Size()); err != nil {
+			return nil, err
+		}
+	}
 	i.begin(ctx, i.kernel.Limits.Timeout, i.kernel.Limits.Fuel, payers)
 	i.left = failed
 	ops, err := i.batch(ops, b)
@@ -58,6 +63,24 @@ func (i *Instance) Run(ctx context.Context, ops []k1.Op, b *k1.Batch, payers ...
 	i.left = used
 	i.commit()
 	return ops, nil
+}
+
+// room makes the input buffer larger. It is the host that wants it, so nobody
+// pays, and a reused instance is the better for it: what a call costs does not
+// depend on whether an earlier one needed the room.
+func (i *Instance) room(ctx context.Context, n uint32) error {
+	fuel := i.kernel.Limits.Fuel
+	if fuel == 0 {
+		fuel = initFuel
+	}
+	i.begin(ctx, i.kernel.Limits.Timeout, min(fuel, initFuel), nil)
+	before := i.left
+	i.left = failed
+	if err := i.settle(i.reserve(n)); err != nil {
+		return err
+	}
+	i.left, i.first = before, i.shape()
+	return nil
 }
 
 // stale tells that the instance must be put back before the next call.
@@ -85,6 +108,7 @@ func (i *Instance) renew() error {
 		return fmt.Errorf("kernel %s: putting an instance back: %w", i.kernel.Name, err)
 	}
 	i.in, i.inCap, i.left = img.in, img.inCap, nothing
+	i.first = i.shape()
 	return nil
 }
 
@@ -94,11 +118,6 @@ func (i *Instance) Broken() bool { return i.stale() && !i.restorable(i.kernel.im
 func (i *Instance) batch(ops []k1.Op, b *k1.Batch) ([]k1.Op, error) {
 	if len(b.Records) > 0 {
 		i.world.Set(b.Records[0].Time, b.Records[0].Seed)
-	}
-	if b.Size() > i.inCap {
-		if err := i.reserve(b.Size()); err != nil {
-			return nil, err
-		}
 	}
 	frame, ok := i.memory.view(i.in, b.Size())
 	if !ok {

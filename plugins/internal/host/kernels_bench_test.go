@@ -153,7 +153,7 @@ func benchmarkCtxDone(b *testing.B, work string, in []byte, n int) {
 	i := instance(b, readBench(b, benchC), []byte(`{"op":"`+work+`"}`), false, true)
 	batch := sameRecords(b, in, n)
 	batch.Arena = make([]byte, 0, n*(len(in)+8)+4096)
-	i.kernel.Reuse, i.kernel.Limits.Output = true, 16<<20
+	i.kernel.Limits.Output = 16 << 20
 	var ops []k1.Op
 	var err error
 	perRecord(b, n, func() {

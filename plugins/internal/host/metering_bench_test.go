@@ -49,6 +49,7 @@ func instance(b *testing.B, wasm, config []byte, metered, ctxDone bool) *Instanc
 	}
 	o := options(wasm)
 	o.Limits.Memory, o.Limits.Output, o.Config = 64<<20, 1<<20, config
+	o.State = Lane // a plain module shows no globals, so it cannot be put back
 	k := &Kernel{Options: o, counters: map[uint32]int64{}}
 	k.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCloseOnContextDone(ctxDone))
 	for _, add := range []func(context.Context, wazero.Runtime) error{wasi.Instantiate, instantiateImports, instantiateMeter} {

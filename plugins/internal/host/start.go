@@ -6,10 +6,10 @@ import (
 	"github.com/waybill-dev/waybill/plugins/internal/k1"
 )
 
-// firstBuffer is the input buffer that an instance is asked for at its start,
-// so that most batches need no further call. What is larger costs one: a larger
-// buffer here would make every image larger.
-const firstBuffer = 16 << 10
+// firstBuffer is the input buffer that an instance is asked for at its start, so
+// that most batches need no further call: 64 records of 2 KiB. Pages of it that
+// nobody writes cost address space only.
+const firstBuffer = 128 << 10
 
 // Start makes an instance.
 func (k *Kernel) Start(ctx context.Context) (*Instance, error) {
@@ -130,7 +130,12 @@ func (i *Instance) warm(ctx context.Context) error {
 	i.warming = true
 	defer func() { i.warming = false }()
 	i.begin(ctx, max(initTime, i.kernel.Limits.Timeout), initFuel, nil)
-	_, err = i.batch(nil, b)
+	if b.Size() > i.inCap {
+		err = i.reserve(b.Size())
+	}
+	if err == nil {
+		_, err = i.batch(nil, b)
+	}
 	return i.settle(err)
 }
 

@@ -103,7 +103,7 @@ func (l *Line) walk(f *Flight) (err error) {
 		}
 	}()
 	ctx, stages, ordered := f.Ctx, l.Stages, l.First >= 0
-	done := ctx.Done() // asked once: a call of the context at each stage costs as much as the stage's own
+	done := ctx.Done()       // asked once: a call of the context at each stage costs as much as the stage's own
 	for at := f.At; ; at++ { // f.At is for others to read: kept in memory it costs a stall per stage
 		if f.At = at; at >= len(stages) {
 			break

@@ -52,6 +52,10 @@ func Driver(opts ...Option) pipeline.QueueDriver {
 	return pipeline.QueueDriver{
 		Scheme: Scheme,
 		Doc:    "mongodb://HOST/DB, a queue that many machines share",
+		Check: func(url string, _ pipeline.QueueOptions) error {
+			_, err := parseTarget(url)
+			return err
+		},
 		Open: func(ctx context.Context, url string, o pipeline.QueueOptions) (pipeline.Source, error) {
 			q, err := open(ctx, url, o, set)
 			if err != nil {

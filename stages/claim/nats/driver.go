@@ -38,6 +38,10 @@ func Driver(opts ...Option) pipeline.QueueDriver {
 	return pipeline.QueueDriver{
 		Scheme: Scheme,
 		Doc:    "nats://HOST:4222, a queue on NATS JetStream; nats:embedded?dir=DIR, in this process",
+		Check: func(url string, o pipeline.QueueOptions) error {
+			_, err := parseAddress(url, o.Dir)
+			return err
+		},
 		Open: func(ctx context.Context, url string, o pipeline.QueueOptions) (pipeline.Source, error) {
 			q, err := open(ctx, url, o, set, servers)
 			if err != nil {
