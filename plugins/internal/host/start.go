@@ -7,9 +7,10 @@ import (
 )
 
 // firstBuffer is the input buffer that an instance is asked for at its start, so
-// that most batches need no further call: 64 records of 2 KiB. Pages of it that
-// nobody writes cost address space only.
-const firstBuffer = 128 << 10
+// that most batches need no further call. Much more makes every restore slower:
+// with 128 KiB one took 13 us where it takes 4, for what calls write lies farther
+// apart.
+const firstBuffer = 16 << 10
 
 // Start makes an instance.
 func (k *Kernel) Start(ctx context.Context) (*Instance, error) {
