@@ -19,9 +19,10 @@ type Outcome struct {
 // That is sound because a kernel's answer is a function of its frame and of the
 // state before it, which a failed call does not change. Records of an isolated
 // kernel have a call each, and so have those of one that may send requests: nobody
-// could take back what the others of a failed batch have sent. The end of ctx is nobody's poison and fails all that
-// is left. Lane and payers are those of Run; a batch that fails is
-// nobody's bill, so that the poison cannot use up what the others have.
+// could take back what the others of a failed batch have sent. The end of ctx is
+// nobody's poison and fails all that is left. Lane and payers are those of Run; a
+// batch that fails is nobody's bill, so that the poison cannot use up what the
+// others have.
 func (p *Pool) RunAll(ctx context.Context, lane int, records []k1.Record, payers ...*pipeline.Budget) []Outcome {
 	b := bisection{ctx: ctx, pool: p, lane: lane}
 	out := make([]Outcome, len(records))

@@ -40,9 +40,9 @@ type CommandResult struct {
 // command returns an instance that has run nothing but its start section: a new
 // one, or one that was put back to that state.
 func (k *Kernel) command(ctx context.Context) (*session, error) {
-	s := k.popIdle()
 	var err error
-	if s != nil {
+	s, ok := k.idle.take()
+	if ok {
 		err = s.restore(k.image)
 	} else if s, err = k.open(ctx); err != nil {
 		return nil, err
@@ -66,18 +66,6 @@ func (k *Kernel) keepFirst(s *session) (err error) {
 	return err
 }
 
-func (k *Kernel) popIdle() *session {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	n := len(k.idle)
-	if n == 0 {
-		return nil
-	}
-	s := k.idle[n-1]
-	k.idle = k.idle[:n-1]
-	return s
-}
-
 // release keeps an instance that can be put back, and closes others.
 func (k *Kernel) release(s *session) {
 	s.world.Stdin, s.world.Stdout = nil, nil
@@ -85,13 +73,11 @@ func (k *Kernel) release(s *session) {
 		s.close()
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.idle = append(k.idle, s)
+	k.idle.give(s)
 }
 
-// RunCommand runs a WASI command in an instance as good as new: input is its stdin, payer,
-// which may be nil, has the budget. Exit code 0 is success. Stderr and Fuel of
+// RunCommand runs a WASI command in an instance as good as new: input is its
+// stdin; payer, which may be nil, has the budget. Exit code 0 is success. Stderr and Fuel of
 // the result count in case of an error too.
 func (k *Kernel) RunCommand(ctx context.Context, input []byte, now, seed uint64, payer *pipeline.Budget) (CommandResult, error) {
 	s, err := k.command(ctx)

@@ -168,7 +168,7 @@ func TestHostileGuests(t *testing.T) {
 					t.Errorf("%d bytes of stderr", len(f.Stderr))
 				}
 			}
-			if len(p.free) > 0 && p.free[0].Broken() {
+			if len(p.free.all) > 0 && p.free.all[0].Broken() {
 				t.Error("a broken instance came back into the pool")
 			}
 		})

@@ -139,7 +139,7 @@ func TestMemoryShrinksBack(t *testing.T) {
 	if err := p.Warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	first := p.free[0]
+	first := p.free.all[0]
 	var fuel int64
 	for n := range 20 {
 		ops, err := p.Run(t.Context(), nil, 0, batch("x"))
@@ -155,7 +155,7 @@ func TestMemoryShrinksBack(t *testing.T) {
 		}
 		fuel = first.Fuel()
 	}
-	if len(p.free) != 1 || p.free[0] != first {
+	if len(p.free.all) != 1 || p.free.all[0] != first {
 		t.Error("the instance was made anew")
 	}
 }
@@ -222,13 +222,13 @@ func TestTrappedInstancesAreUsedAgain(t *testing.T) {
 	if err := p.Warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	first := p.free[0]
+	first := p.free.all[0]
 	for range 200 {
 		if got := counts(t, p, 0, trap, "x"); !slices.Equal(got, []int{0, 1}) {
 			t.Fatal(got)
 		}
 	}
-	if p.free[0] != first {
+	if p.free.all[0] != first {
 		t.Error("the instance was made anew")
 	}
 
@@ -238,7 +238,7 @@ func TestTrappedInstancesAreUsedAgain(t *testing.T) {
 	if f := failure(t, err, CodeTrap); f.Cause != "trap: stack overflow" {
 		t.Errorf("cause %q", f.Cause)
 	}
-	if len(p.free) != 0 {
+	if len(p.free.all) != 0 {
 		t.Error("an instance with an overflowed stack was kept")
 	}
 }
@@ -253,7 +253,7 @@ func TestTablesCannotBePutBack(t *testing.T) {
 	if got := counts(t, p, 0, "a", "b"); !slices.Equal(got, []int{1, 1}) {
 		t.Error(got)
 	}
-	if len(p.free) != 0 {
+	if len(p.free.all) != 0 {
 		t.Error("a used instance was kept")
 	}
 	o.State = Lane
@@ -325,7 +325,7 @@ func TestCommandsAreAsGoodAsNew(t *testing.T) {
 			t.Errorf("%q, %v", out.Output, err)
 		}
 	}
-	if len(k.idle) != 1 {
-		t.Errorf("%d idle instances, want 1", len(k.idle))
+	if len(k.idle.all) != 1 {
+		t.Errorf("%d idle instances, want 1", len(k.idle.all))
 	}
 }

@@ -104,7 +104,7 @@ type Kernel struct {
 
 	mu       sync.Mutex
 	counters map[uint32]int64
-	idle     []*session // of WASI commands
+	idle     idle[*session] // of WASI commands
 }
 
 // New checks and compiles a module; a *Failure says everything that is wrong
@@ -142,10 +142,9 @@ func (k *Kernel) cannotKeepState() error {
 // Close frees everything; all instances must be closed or idle.
 func (k *Kernel) Close(ctx context.Context) error {
 	var errs []error
-	for _, s := range k.idle {
+	for s, ok := k.idle.take(); ok; s, ok = k.idle.take() {
 		s.close()
 	}
-	k.idle = nil
 	k.Grants.Close()
 	if k.image != nil {
 		k.image.pages.close()

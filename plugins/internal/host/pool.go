@@ -14,9 +14,9 @@ import (
 type Pool struct {
 	kernel *Kernel
 	slots  chan struct{}
+	free   idle[*Instance]
 
-	mu    sync.Mutex
-	free  []*Instance
+	mu    sync.Mutex // for lanes
 	lanes map[int]*lane
 }
 
@@ -43,7 +43,7 @@ func (p *Pool) take(ctx context.Context) (*Instance, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if i := p.pop(); i != nil {
+	if i, ok := p.free.take(); ok {
 		return i, nil
 	}
 	i, err := p.kernel.Start(ctx)
@@ -53,32 +53,18 @@ func (p *Pool) take(ctx context.Context) (*Instance, error) {
 	return i, err
 }
 
-func (p *Pool) pop() *Instance {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := len(p.free)
-	if n == 0 {
-		return nil
-	}
-	i := p.free[n-1]
-	p.free = p.free[:n-1]
-	return i
-}
-
 func (p *Pool) give(i *Instance) {
 	if i.Broken() {
 		i.Close()
 	} else {
-		p.mu.Lock()
-		p.free = append(p.free, i)
-		p.mu.Unlock()
+		p.free.give(i)
 	}
 	<-p.slots
 }
 
 // Close frees the instances; nobody may be inside.
 func (p *Pool) Close() {
-	for i := p.pop(); i != nil; i = p.pop() {
+	for i, ok := p.free.take(); ok; i, ok = p.free.take() {
 		i.Close()
 	}
 	for _, l := range p.lanes {

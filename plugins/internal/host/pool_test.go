@@ -100,7 +100,7 @@ func TestPoolBoundsInstancesAndKeepsThem(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := len(p.free); n < 1 || n > size {
+	if n := len(p.free.all); n < 1 || n > size {
 		t.Errorf("%d instances, want 1 to %d", n, size)
 	}
 	if len(p.slots) != 0 {
