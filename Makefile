@@ -9,7 +9,7 @@ MODULES := plugins/sdk/go examples/capture/kernels/readable stages/claim/mongodb
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export CGO_ENABLED ?= 1
 
-.PHONY: help demo test soak bench lint generate build kernels browser clean
+.PHONY: help demo test soak bench lint generate build kernels browser toolchains clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t12
@@ -17,7 +17,7 @@ help: ## this list
 demo: build browser ## capture real pages, run a kernel, sign and verify every receipt
 	@$(GO) run ./examples/capture -waybill $(BIN)
 
-test: kernels browser ## everything, with the race detector on
+test: kernels browser toolchains ## everything, with the race detector on
 	$(GO) test -race -timeout 20m ./...
 	@for m in $(MODULES); do (cd $$m && $(GO) test ./...) || exit 1; done
 
@@ -50,6 +50,9 @@ kernels: $(KERNELS)
 
 browser: ## find a Chrome, or install one where apt may
 	@scripts/browser
+
+toolchains: ## find compilers for kernels in other languages, or install them where apt and npm may
+	@scripts/toolchains rust c zig assemblyscript || echo "tests that build kernels in these languages are skipped; the committed modules are tested all the same"
 
 clean: ## remove what the build and the examples wrote
 	rm -rf bin $(KERNELS) examples/*/var

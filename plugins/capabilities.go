@@ -3,7 +3,6 @@ package plugins
 import (
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -87,25 +86,13 @@ func (s *StateGrant) config() capability.StateConfig {
 
 func (b *BlobGrant) problems() []capability.Problem {
 	var found []capability.Problem
-	if _, err := b.dir(""); err != nil {
-		found = append(found, capability.Problem{Path: "from", Message: err.Error(), Hint: "write file:var/objects"})
+	if _, err := pipeline.FilePath(b.From, ""); err != nil {
+		found = append(found, capability.Problem{Path: "from", Message: "content can be read from a file: URL only", Hint: "write file:var/objects"})
 	}
 	if b.Size < 0 || b.Size > capability.MaxBlob {
 		found = append(found, capability.Problem{Path: "size", Message: "must be 1 byte to 1GiB"})
 	}
 	return found
-}
-
-// dir is the store's folder.
-func (b *BlobGrant) dir(base string) (string, error) {
-	scheme, rest, ok := pipeline.SplitURL(b.From)
-	if !ok || scheme != "file" || rest == "" {
-		return "", fmt.Errorf("content can be read from a file: URL only")
-	}
-	if !filepath.IsAbs(rest) {
-		rest = filepath.Join(base, rest)
-	}
-	return rest, nil
 }
 
 // grants makes what the configuration grants; paths are relative to dir. The
@@ -126,7 +113,7 @@ func (g *Grant) into(set *capability.Set, dir string) (err error) {
 	case g.HTTP != nil:
 		set.HTTP, err = capability.NewHTTP(g.HTTP.config())
 	case g.Blob != nil:
-		if dir, err = g.Blob.dir(dir); err == nil {
+		if dir, err = pipeline.FilePath(g.Blob.From, dir); err == nil {
 			set.Blob = capability.NewBlob(dir, int64(g.Blob.Size))
 		}
 	case g.Secret != nil:
