@@ -63,11 +63,7 @@ func (q *Feed) handed(c *carrier, f *sched.Flight) {
 	}
 	if f.Untimed = q.brisk; q.brisk && q.worker == nil && q.busy == 1 && len(q.kids) == 0 {
 		q.worker = c
-		c.batch.flights = append(c.batch.flights[:0], q.lanes.queue[0]...)
-		for _, more := range c.batch.flights {
-			more.Untimed, more.Carrier = true, c.index
-		}
-		q.lanes.queue[0] = q.lanes.queue[0][:0]
+		c.batch.flights, q.lanes.queue[0] = q.lanes.queue[0], c.batch.flights[:0]
 		q.lanes.waiting = 0
 		c.batch.next.Store(0)
 	}
@@ -113,9 +109,6 @@ func (q *Feed) unhurried() {
 		left := w.batch.empty()
 		q.taken += uint64(len(w.batch.flights) - len(left))
 		q.worker = nil
-		for _, f := range left {
-			f.Untimed, f.Carrier = false, -1
-		}
 		q.lanes.queue[0] = slices.Insert(q.lanes.queue[0], 0, left...)
 		q.lanes.waiting += len(left)
 	}

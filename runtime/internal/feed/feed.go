@@ -124,6 +124,7 @@ func New(ctx context.Context, c Config) *Feed {
 func (q *Feed) Next(index int) *sched.Flight {
 	c := &q.carriers[index]
 	if f := c.batch.pop(); f != nil {
+		f.Untimed, f.Carrier = true, index
 		return f
 	}
 	q.mu.Lock()
@@ -236,7 +237,7 @@ func (q *Feed) end(f *sched.Flight, again bool) {
 		if again {
 			q.eof = false
 		}
-		if q.paused.IsZero() || !time.Now().Before(q.paused) {
+		if !q.due && (q.paused.IsZero() || !time.Now().Before(q.paused)) {
 			q.due, q.paused = true, time.Time{}
 		}
 		if len(q.held) == 0 {

@@ -53,7 +53,8 @@ func (l *lanes) place(f *sched.Flight) {
 			f.Item.Lane = p.Lane
 		}
 	}
-	l.queue[f.Lane] = append(l.queue[f.Lane], f)
+	queue := &l.queue[f.Lane]
+	*queue = append(*queue, f)
 	l.load[f.Lane]++
 	l.waiting++
 }
