@@ -61,7 +61,7 @@ func TestCapture(t *testing.T) {
 	}
 	checkReadme(t, strings.ReplaceAll(out.String(), dir, "examples/capture"))
 	want := expectedPages(t)
-	checkReceipts(t, bin, dir, want)
+	checkReceipts(t, bin, dir, "sqlite:var/queue.db", want)
 	checkTraces(t, sink.Spans(), want)
 }
 
@@ -133,7 +133,7 @@ func expectedPages(t *testing.T) map[string]expectation {
 }
 
 // checkReceipts asks the queue for each page's statement and reads its subjects.
-func checkReceipts(t *testing.T, bin, dir string, want map[string]expectation) {
+func checkReceipts(t *testing.T, bin, dir, queue string, want map[string]expectation) {
 	t.Helper()
 	waybill := func(v any, args ...string) {
 		t.Helper()
@@ -149,7 +149,7 @@ func checkReceipts(t *testing.T, bin, dir string, want map[string]expectation) {
 	}
 	for id, e := range want {
 		var entry pipeline.Entry
-		waybill(&entry, "queue", "show", "--from", "sqlite:var/queue.db", "--queue", "pages", "--json", id)
+		waybill(&entry, "queue", "show", "--from", queue, "--queue", "pages", "--json", id)
 		if entry.Result != pipeline.Succeeded {
 			t.Errorf("%s: result %q, want succeeded", id, entry.Result)
 			continue

@@ -4,8 +4,9 @@
 //
 //	go run ./examples/capture -waybill bin/waybill
 //
-// Everything that it writes is in the example's var folder, which it empties
-// first.
+// The queue is the one that pipeline.yaml names; another URL in that line is all
+// that it takes to run on NATS or MongoDB. Everything else that it writes is in
+// the example's var folder, which it empties first.
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 )
@@ -59,15 +61,19 @@ func run(ctx context.Context, out io.Writer, bin, dir string, serveOnly bool) er
 	if err := fixture.writeItems(filepath.Join(state, "items.jsonl")); err != nil {
 		return err
 	}
+	queue, err := queueOf(filepath.Join(dir, "pipeline.yaml"))
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "serving %d pages on %s\n", len(fixture.pages), fixture.addr)
 	if serveOnly {
 		<-ctx.Done()
 		return nil
 	}
 	for _, args := range [][]string{
-		{"enqueue", "--to", "sqlite:var/queue.db", "--queue", "pages", "var/items.jsonl"},
+		{"enqueue", "--to", queue, "--queue", "pages", "var/items.jsonl"},
 		{"run", "pipeline.yaml", "--until-empty"},
-		{"queue", "stats", "--from", "sqlite:var/queue.db", "--queue", "pages"},
+		{"queue", "stats", "--from", queue, "--queue", "pages"},
 		{"verify", "--log", "file:var/log", "--store", "file:var/objects"},
 	} {
 		if err := command(ctx, out, bin, dir, args...); err != nil {
@@ -76,13 +82,28 @@ func run(ctx context.Context, out io.Writer, bin, dir string, serveOnly bool) er
 	}
 	fmt.Fprintf(out, `
 Where to look, from %s:
-  waybill queue show --from sqlite:var/queue.db --queue pages shop/list
+  waybill queue show --from %s --queue pages shop/list
   waybill verify --log file:var/log --store file:var/objects var/log/receipts/pages/shop%%2Flist.tlog-proof
   waybill blob get --store file:var/objects sha256:... > page.png   # a digest from there
   var/log/checkpoint   the signed head of the log
   var/log/receipts/    one .tlog-proof per page
-`, dir)
+`, dir, queue)
 	return nil
+}
+
+var fromLine = regexp.MustCompile(`(?m)^\s*from: (\S+)$`)
+
+// queueOf returns the URL of the queue that a pipeline claims from.
+func queueOf(pipeline string) (string, error) {
+	text, err := os.ReadFile(pipeline)
+	if err != nil {
+		return "", err
+	}
+	found := fromLine.FindSubmatch(text)
+	if found == nil {
+		return "", fmt.Errorf("%s: no line `from: URL`", pipeline)
+	}
+	return string(found[1]), nil
 }
 
 // command runs waybill in the example's folder and shows the command line.
