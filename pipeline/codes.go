@@ -29,6 +29,7 @@ const (
 	CodeBadDuration   = "bad-duration"   // not a duration or range of durations
 	CodeBadSize       = "bad-size"       // not a size in bytes
 	CodeBadCount      = "bad-count"      // not a count
+	CodeBadRate       = "bad-rate"       // not a rate
 	CodeBadExpression = "bad-expression" // an expression that does not compile
 )
 

@@ -37,6 +37,17 @@ type Env struct {
 	Stdout io.Writer
 	// Stdin is what `claim: { from: stdin }` reads; nil means os.Stdin.
 	Stdin io.Reader
+	// Lanes returns which lanes' keys this process may claim at this moment, for
+	// a source whose config leases lanes (Shared); nil means all.
+	Lanes func() LaneSet
+}
+
+// Shared is implemented by the config of a source whose items several processes
+// may work on.
+type Shared interface {
+	// Sharing returns the name of the queue, and whether its lanes are leased: each
+	// process claims only the keys of its own.
+	Sharing() (queue string, leased bool)
 }
 
 // RunInfo identifies one execution of a pipeline.

@@ -101,6 +101,7 @@ func SkipItem(format string, args ...any) *Error {
 const (
 	CodeAttemptsExhausted = "attempts-exhausted"
 	CodeDeadlineExceeded  = "deadline-exceeded"
+	CodeCancelled         = "cancelled"
 )
 
 // AttemptsExhausted condemns an item whose workers died in each of its attempts.
@@ -112,6 +113,11 @@ func AttemptsExhausted(attempts int) *Error {
 // DeadlineExceeded condemns an item that waited longer than its deadline.
 func DeadlineExceeded(deadline time.Time) *Error {
 	return Fail(CodeDeadlineExceeded, "the deadline %s passed before an attempt succeeded", deadline.UTC().Format(time.RFC3339))
+}
+
+// CancelledItem condemns an item that somebody cancelled.
+func CancelledItem() *Error {
+	return Fail(CodeCancelled, "the item was cancelled").WithHint("waybill queue retry makes it ready again")
 }
 
 // WithHint sets the hint and returns e.
@@ -158,6 +164,8 @@ var (
 	ErrNoQueue = errors.New("no such queue")
 	// ErrNotFound: no item or object of that name.
 	ErrNotFound = errors.New("not found")
+	// ErrConflict: a conditional write met another revision than it expected.
+	ErrConflict = errors.New("conflict: somebody else wrote it meanwhile")
 	// ErrCorrupt: stored bytes do not match their digest.
 	ErrCorrupt = errors.New("content does not match its digest")
 )

@@ -15,6 +15,8 @@ const MaxExpression = 4096
 //
 //	item.id item.key item.queue   strings
 //	item.priority item.attempt    whole numbers
+//	item.token                    the fencing token of the claim, a whole number:
+//	                              what receives effects can refuse a smaller one
 //	item.body                     anything; checked when it is evaluated
 //	item.meta                     strings by name; a missing one is ""
 //	item.artifacts                by name: .size .mediaType .digest; a missing

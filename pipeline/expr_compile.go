@@ -35,6 +35,7 @@ type exprItem struct {
 	Queue     string                   `expr:"queue"`
 	Priority  int                      `expr:"priority"`
 	Attempt   int                      `expr:"attempt"`
+	Token     int64                    `expr:"token"`
 	Body      any                      `expr:"body"`
 	Meta      map[string]string        `expr:"meta"`
 	Artifacts map[string]*exprArtifact `expr:"artifacts"`
@@ -47,7 +48,7 @@ type exprArtifact struct {
 }
 
 var (
-	itemFields     = []string{"id", "key", "queue", "priority", "attempt", "body", "meta", "artifacts"}
+	itemFields     = []string{"id", "key", "queue", "priority", "attempt", "token", "body", "meta", "artifacts"}
 	artifactFields = []string{"size", "mediaType", "digest"}
 )
 
@@ -175,7 +176,7 @@ func (p *program) run(it *Item) (any, *exprError) {
 		m.env = exprEnv{}
 		p.machines.Put(m)
 	}()
-	m.env.Item = exprItem{ID: it.ID, Key: it.Key, Queue: it.Queue, Priority: it.Priority, Attempt: it.Attempt, Meta: it.Meta}
+	m.env.Item = exprItem{ID: it.ID, Key: it.Key, Queue: it.Queue, Priority: it.Priority, Attempt: it.Attempt, Token: it.Token, Meta: it.Meta}
 	if p.body {
 		v, err := it.Body.Value()
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 
 func sampleItem() *pipeline.Item {
 	return &pipeline.Item{
-		ID: "i1", Key: "k", Queue: "pages", Priority: 5, Attempt: 2,
+		ID: "i1", Key: "k", Queue: "pages", Priority: 5, Attempt: 2, Token: 1 << 52,
 		Body: pipeline.RawBody([]byte(`{"url":"https://Example.com:8443/a?q=1&q=2","n":3,"list":[1,2,3],"nested":{"b":1,"a":2}}`), ""),
 		Meta: map[string]string{"host": "example.com", "status": "200"},
 		Artifacts: []pipeline.Artifact{
@@ -26,6 +26,8 @@ func TestExprEval(t *testing.T) {
 	for src, want := range map[string]any{
 		`item.id + "-" + item.queue`:                             "i1-pages",
 		`item.priority * 2 + item.attempt`:                       12,
+		`item.token`:                                             int64(1 << 52),
+		`item.token > item.attempt`:                              true,
 		`item.body.n`:                                            3,
 		`item.body.list[1]`:                                      2,
 		`item["body"].n == 3`:                                    true,

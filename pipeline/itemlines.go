@@ -27,16 +27,29 @@ const (
 	MaxPriority = 9
 )
 
-// maxItemLine bounds one line: a body of full size, escaped, and its meta.
-const maxItemLine = 8 << 20
+// bodyLimit is the largest body that somebody takes, in bytes.
+type bodyLimit int
+
+const (
+	queued     bodyLimit = MaxItemBody       // a queue
+	referenced bodyLimit = MaxReferencedBody // who keeps it in a store
+)
+
+// line bounds the line of an item: a body of full size, escaped, and its meta.
+func (l bodyLimit) line() int { return int(l) + 7<<20 }
 
 // Validate reports what a queue would refuse about the item. Every driver
 // calls it before it writes anything. Errors are permanent, with the code
 // bad-item or body-too-large.
-func (n *NewItem) Validate() error {
-	if len(n.Body) > MaxItemBody {
-		return Fail("body-too-large", "the body has %d bytes, at most %d are allowed", len(n.Body), MaxItemBody).
-			WithHint("keep large content in a store and put its digest into the body")
+func (n *NewItem) Validate() error { return n.validate(queued) }
+
+func (n *NewItem) validate(most bodyLimit) error {
+	if len(n.Body) > int(most) {
+		e := Fail("body-too-large", "the body has %d bytes, at most %d are allowed", len(n.Body), most)
+		if most == queued {
+			e = e.WithHint("waybill enqueue --bodies keeps larger ones in an object store")
+		}
+		return e
 	}
 	if len(n.Body) > 0 && !json.Valid(n.Body) {
 		return Fail("bad-item", "the body is not one JSON value")
@@ -63,6 +76,22 @@ func (n *NewItem) Validate() error {
 	if size > MaxItemMeta {
 		return Fail("bad-item", "meta has %d bytes, at most %d are allowed", size, MaxItemMeta)
 	}
+	if err := n.checkIdempotency(); err != nil {
+		return err
+	}
+	return checkBodyRef(n)
+}
+
+// checkIdempotency reports a scope or time to live that means nothing.
+func (n *NewItem) checkIdempotency() error {
+	switch {
+	case n.IdempotencyScope != "" && n.IdempotencyScope != ScopeItem && n.IdempotencyScope != ScopeActive:
+		return Fail("bad-item", "idempotencyScope %q: want %q or %q", n.IdempotencyScope, ScopeItem, ScopeActive)
+	case n.IdempotencyTTL < 0 || n.IdempotencyTTL > 0 && n.IdempotencyTTL.D() < time.Millisecond:
+		return Fail("bad-item", "idempotencyTTL %s: want 1ms or more, or none", n.IdempotencyTTL)
+	case n.IdempotencyKey == "" && (n.IdempotencyScope != "" || n.IdempotencyTTL != 0):
+		return Fail("bad-item", "idempotencyScope and idempotencyTTL are of an idempotencyKey, and there is none")
+	}
 	return nil
 }
 
@@ -75,12 +104,22 @@ func (n *NewItem) Validate() error {
 // can report all bad lines or stop at the first. Only an error of the reader
 // itself is the last element. Blank lines are left out.
 func ReadItems(r io.Reader, name string) iter.Seq2[ItemLine, error] {
+	return readItems(r, name, queued)
+}
+
+// ReadLargeItems is ReadItems for bodies of up to MaxReferencedBody, which the
+// caller puts into a store before the item is enqueued (BodyRef).
+func ReadLargeItems(r io.Reader, name string) iter.Seq2[ItemLine, error] {
+	return readItems(r, name, referenced)
+}
+
+func readItems(r io.Reader, name string, most bodyLimit) iter.Seq2[ItemLine, error] {
 	return func(yield func(ItemLine, error) bool) {
-		for line, err := range ReadLines(r) {
-			if errors.Is(err, errLongLine) || err == nil {
+		for line, err := range ReadLongLines(r, most.line()) {
+			if err == nil || errors.As(err, new(longLine)) {
 				it := ItemLine{Line: line.Number}
 				if err == nil {
-					it.NewItem, err = ParseItem(line.Text)
+					it.NewItem, err = parseItem(line.Text, most)
 				}
 				if err != nil {
 					it, err = ItemLine{Line: line.Number}, fmt.Errorf("%s:%d%s: %w", name, line.Number, line.column(err), err)
@@ -121,16 +160,22 @@ func (l *Line) column(err error) string {
 	return fmt.Sprintf(":%d", l.indent+utf8.RuneCount(l.Text[:min(bad.offset, len(l.Text))])+1)
 }
 
-var errLongLine = fmt.Errorf("the line is longer than %d bytes", maxItemLine)
+// longLine is a line of more bytes than this.
+type longLine int
+
+func (l longLine) Error() string { return fmt.Sprintf("the line is longer than %d bytes", int(l)) }
 
 // ReadLines reads lines of any ending, without blank ones and a byte order
 // mark. A line that is too long is an error for that line only; any other
 // error is the last element.
-func ReadLines(r io.Reader) iter.Seq2[Line, error] {
+func ReadLines(r io.Reader) iter.Seq2[Line, error] { return ReadLongLines(r, queued.line()) }
+
+// ReadLongLines is ReadLines for lines of at most so many bytes.
+func ReadLongLines(r io.Reader, most int) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		br := bufio.NewReaderSize(r, 64<<10)
 		for n := 1; ; n++ {
-			text, tooLong, err := readLine(br)
+			text, tooLong, err := readLine(br, most)
 			if n == 1 {
 				text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 			}
@@ -138,7 +183,7 @@ func ReadLines(r io.Reader) iter.Seq2[Line, error] {
 			text = bytes.TrimSpace(text)
 			switch {
 			case tooLong:
-				if !yield(Line{Number: n, Text: text, indent: indent}, errLongLine) {
+				if !yield(Line{Number: n, Text: text, indent: indent}, longLine(most)) {
 					return
 				}
 			case len(text) > 0:
@@ -158,13 +203,13 @@ func ReadLines(r io.Reader) iter.Seq2[Line, error] {
 }
 
 // readLine reads one line; of one that is too long it keeps the beginning.
-func readLine(br *bufio.Reader) (text []byte, tooLong bool, err error) {
+func readLine(br *bufio.Reader, most int) (text []byte, tooLong bool, err error) {
 	for {
 		part, err := br.ReadSlice('\n')
 		if !tooLong {
 			text = append(text, part...)
 		}
-		if len(text) > maxItemLine {
+		if len(text) > most {
 			text, tooLong = text[:1024], true
 		}
 		if err != bufio.ErrBufferFull {
@@ -174,16 +219,19 @@ func readLine(br *bufio.Reader) (text []byte, tooLong bool, err error) {
 }
 
 // ParseItem parses one line of ReadItems strictly: unknown and repeated fields
-// are errors; numbers and bools in meta become text, anything deeper is
-// refused.
-func ParseItem(line []byte) (NewItem, error) {
+// are errors; numbers and bools in meta become text, anything deeper and names
+// that begin with MetaReserved are refused.
+func ParseItem(line []byte) (NewItem, error) { return parseItem(line, queued) }
+
+func parseItem(line []byte, most bodyLimit) (NewItem, error) {
 	var it NewItem
 	if !utf8.Valid(line) {
 		return it, Fail("bad-item", "%w", notUTF8(line))
 	}
 	err := eachField(line, func(name string, raw json.RawMessage) error {
 		dst, ok := map[string]any{
-			"id": &it.ID, "key": &it.Key, "idempotencyKey": &it.IdempotencyKey, "body": &it.Body,
+			"id": &it.ID, "key": &it.Key, "idempotencyKey": &it.IdempotencyKey,
+			"idempotencyScope": &it.IdempotencyScope, "idempotencyTTL": (*durationText)(&it.IdempotencyTTL), "body": &it.Body,
 			"priority": &it.Priority, "notBefore": &it.NotBefore, "deadline": &it.Deadline,
 			"maxAttempts": &it.MaxAttempts,
 		}[name]
@@ -193,8 +241,8 @@ func ParseItem(line []byte) (NewItem, error) {
 		case name == "trace":
 			return parseTrace(raw, &it.Trace)
 		case !ok:
-			return fmt.Errorf("unknown field %q (an item has id, key, idempotencyKey, body, meta, priority, "+
-				"notBefore, deadline, maxAttempts, trace; your own data goes into body)", name)
+			return fmt.Errorf("unknown field %q (an item has id, key, idempotencyKey, idempotencyScope, idempotencyTTL, body, meta, "+
+				"priority, notBefore, deadline, maxAttempts, trace; your own data goes into body)", name)
 		}
 		if err := json.Unmarshal(raw, dst); err != nil {
 			return fmt.Errorf("%s: want %s", name, wanted(name, dst))
@@ -204,10 +252,20 @@ func ParseItem(line []byte) (NewItem, error) {
 	if err != nil {
 		return NewItem{}, Fail("bad-item", "%w", located(line, err))
 	}
-	if err := it.Validate(); err != nil {
+	if err := it.validate(most); err != nil {
 		return NewItem{}, err
 	}
 	return it, nil
+}
+
+// durationText is a duration in JSON, written as in pipeline files.
+type durationText Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *durationText) UnmarshalText(text []byte) error {
+	v, err := ParseDuration(string(text))
+	*d = durationText(v)
+	return err
 }
 
 // wanted says what a field of an item takes.
@@ -222,6 +280,8 @@ func wanted(name string, dst any) string {
 		return "a whole number"
 	case *time.Time:
 		return "RFC 3339, like 2026-01-02T15:04:05Z"
+	case *durationText:
+		return "a duration, like 24h or 30m"
 	}
 	return "one JSON value"
 }
@@ -262,6 +322,9 @@ func notUTF8(line []byte) error {
 func parseMeta(raw json.RawMessage, it *NewItem) error {
 	it.Meta = map[string]string{}
 	return eachField(raw, func(name string, raw json.RawMessage) error {
+		if strings.HasPrefix(name, MetaReserved) {
+			return fmt.Errorf("meta.%s: names that begin with %q are reserved", name, MetaReserved)
+		}
 		switch raw[0] {
 		case '"':
 			var s string

@@ -15,11 +15,11 @@ import (
 )
 
 func TestReadItems(t *testing.T) {
-	text := "\xef\xbb\xbf" + `{"id":"a","key":"k","idempotencyKey":"i","body":{"x":[1,2]},"meta":{"s":"t","n":1.50,"b":true},"priority":9,` +
+	text := "\xef\xbb\xbf" + `{"id":"a","key":"k","idempotencyKey":"i","idempotencyScope":"active","idempotencyTTL":"1h30m","body":{"x":[1,2]},"meta":{"s":"t","n":1.50,"b":true},"priority":9,` +
 		`"notBefore":"2026-01-02T03:04:05Z","deadline":"2027-01-02T03:04:05Z","maxAttempts":2,"trace":{"traceparent":"00-p","tracestate":"s"}}` +
 		"\n\n  {}\r\n{\"body\":null}"
 	want := []NewItem{
-		{ID: "a", Key: "k", IdempotencyKey: "i", Body: json.RawMessage(`{"x":[1,2]}`), Meta: map[string]string{"s": "t", "n": "1.50", "b": "true"},
+		{ID: "a", Key: "k", IdempotencyKey: "i", IdempotencyScope: ScopeActive, IdempotencyTTL: Duration(90 * time.Minute), Body: json.RawMessage(`{"x":[1,2]}`), Meta: map[string]string{"s": "t", "n": "1.50", "b": "true"},
 			Priority: 9, NotBefore: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Deadline: time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC),
 			MaxAttempts: 2, Trace: TraceContext{Parent: "00-p", State: "s"}},
 		{}, {Body: json.RawMessage("null")},
@@ -43,29 +43,35 @@ func TestReadItems(t *testing.T) {
 
 func TestReadItemsErrors(t *testing.T) {
 	for line, want := range map[string]string{
-		`{"url":"x"}`:                `unknown field "url"`,
-		`{"ID":"x"}`:                 `unknown field "ID"`,
-		`{"id":"a","id":"b"}`:        `field "id" twice`,
-		`{"meta":{"a":"1","a":"2"}}`: `field "a" twice`,
-		`{"meta":{"a":{}}}`:          "meta.a: want text, a number or a bool",
-		`{"meta":{"a":null}}`:        "meta.a: want text",
-		`{"meta":[]}`:                "want a JSON object",
-		`{"priority":10}`:            "priority 10: want 0 (lowest) to 9 (highest)",
-		`{"priority":-1}`:            "priority -1",
-		`{"priority":1.5}`:           "priority: want a whole number 0 to 9",
-		`{"maxAttempts":"1"}`:        "maxAttempts: want a whole number",
-		`{"maxAttempts":-1}`:         "maxAttempts -1",
-		`{"id":7}`:                   "id: want text",
-		`{"id":"a\nb"}`:              "id: want at most 512 bytes",
-		`{"deadline":"tomorrow"}`:    "deadline: want RFC 3339, like 2026-01-02T15:04:05Z",
-		`{"trace":{"x":1}}`:          `trace: unknown field "x"`,
-		`{"id":"a"`:                  "cut off",
-		`{"id":"a"} {}`:              "text after the JSON object",
-		"{\"body\":\"\xff\"}":        "not UTF-8",
-		`[1]`:                        "want a JSON object",
-		`hello`:                      "invalid character",
+		`{"url":"x"}`:                                   `unknown field "url"`,
+		`{"ID":"x"}`:                                    `unknown field "ID"`,
+		`{"id":"a","id":"b"}`:                           `field "id" twice`,
+		`{"meta":{"a":"1","a":"2"}}`:                    `field "a" twice`,
+		`{"meta":{"a":{}}}`:                             "meta.a: want text, a number or a bool",
+		`{"meta":{"a":null}}`:                           "meta.a: want text",
+		`{"meta":[]}`:                                   "want a JSON object",
+		`{"meta":{"waybill.body":"x"}}`:                 `meta.waybill.body: names that begin with "waybill." are reserved`,
+		`{"idempotencyKey":"k","idempotencyTTL":60}`:    "idempotencyTTL: want a duration, like 24h or 30m",
+		`{"idempotencyKey":"k","idempotencyTTL":"-1h"}`: "idempotencyTTL: want a duration",
+		`{"idempotencyKey":"k","idempotencyTTL":"1ns"}`: "idempotencyTTL 1ns: want 1ms or more",
+		`{"idempotencyKey":"k","idempotencyScope":"x"}`: `idempotencyScope "x": want "item" or "active"`,
+		`{"idempotencyScope":"active"}`:                 "are of an idempotencyKey, and there is none",
+		`{"priority":10}`:                               "priority 10: want 0 (lowest) to 9 (highest)",
+		`{"priority":-1}`:                               "priority -1",
+		`{"priority":1.5}`:                              "priority: want a whole number 0 to 9",
+		`{"maxAttempts":"1"}`:                           "maxAttempts: want a whole number",
+		`{"maxAttempts":-1}`:                            "maxAttempts -1",
+		`{"id":7}`:                                      "id: want text",
+		`{"id":"a\nb"}`:                                 "id: want at most 512 bytes",
+		`{"deadline":"tomorrow"}`:                       "deadline: want RFC 3339, like 2026-01-02T15:04:05Z",
+		`{"trace":{"x":1}}`:                             `trace: unknown field "x"`,
+		`{"id":"a"`:                                     "cut off",
+		`{"id":"a"} {}`:                                 "text after the JSON object",
+		"{\"body\":\"\xff\"}":                           "not UTF-8",
+		`[1]`:                                           "want a JSON object",
+		`hello`:                                         "invalid character",
 		`{"body":"` + strings.Repeat("x", MaxItemBody) + `"}`: "at most 1048576 are allowed",
-		strings.Repeat(" x", maxItemLine):                     "longer than",
+		strings.Repeat(" x", queued.line()):                   "longer than",
 	} {
 		n := 0
 		var first error

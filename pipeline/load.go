@@ -19,6 +19,8 @@ type document struct {
 	Waybill string `yaml:"waybill"`
 	// Name of the pipeline: letters, digits, dots, dashes and underscores.
 	Name string `yaml:"name"`
+	// Version of this pipeline: a number that grows with each change that is rolled out. On a queue the processes of an older version make way for those of a newer one.
+	Version int `yaml:"version,optional" min:"1" max:"1000000000"`
 	// How items run.
 	Run RunConfig `yaml:"run,optional"`
 	// The stages that every item goes through, in order. The first is the
@@ -66,7 +68,7 @@ func Load(file string, src []byte, set *Set) (*Plan, Problems) {
 	root.Decode(&file1)
 	checkHead(root, &file1)
 	l := &loader{set: set, dir: dir, run: file1.Run, names: map[string]bool{}}
-	plan := &Plan{File: file, Dir: dir, Name: file1.Name, Run: file1.Run, Stages: l.stages(file1.Stages.list)}
+	plan := &Plan{File: file, Dir: dir, Name: file1.Name, Version: file1.Version, Run: file1.Run, Stages: l.stages(file1.Stages.list)}
 	if problems := doc.Problems(); len(problems) > 0 {
 		return nil, problems
 	}

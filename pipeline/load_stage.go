@@ -29,6 +29,8 @@ type common struct {
 	Breaker *BreakerConfig `yaml:"breaker,optional"`
 	// What the stage may spend of the item's budget.
 	Budget BudgetConfig `yaml:"budget,optional"`
+	// What all processes on the queue together may do at this stage.
+	Limit *LimitConfig `yaml:"limit,optional"`
 }
 
 // defaultCooldown is how long an open circuit stays open if the file does not
@@ -37,7 +39,7 @@ const defaultCooldown = Duration(30 * time.Second)
 
 // commonKeys lists the keys of common.
 func commonKeys() []string {
-	return []string{"name", "when", "timeout", "concurrency", "retry", "on_error", "breaker", "budget"}
+	return []string{"name", "when", "timeout", "concurrency", "retry", "on_error", "breaker", "budget", "limit"}
 }
 
 // loader turns the list of stages into stage plans.
@@ -84,6 +86,7 @@ func (l *loader) entry(n *Node) *entry {
 	}
 	l.findKind(e)
 	e.decodeCommon(l.run)
+	e.checkLimit()
 	if e.def.Kind != "" {
 		e.config = e.def.decode(e.kind.Value, l.dir, l.set.cache)
 	}
@@ -186,6 +189,8 @@ func (c *common) target(key string, run RunConfig) any {
 		return &c.Breaker
 	case "budget":
 		return &c.Budget
+	case "limit":
+		return &c.Limit
 	}
 	return nil
 }
@@ -252,7 +257,7 @@ func (l *loader) plan(e *entry) StagePlan {
 	return StagePlan{
 		Name: c.Name, Kind: e.def.Kind, Role: e.def.Role, Pos: e.kind.Key.Pos(),
 		When: c.When, Timeout: c.Timeout.D(), Concurrency: c.Concurrency, Retry: c.Retry,
-		OnError: c.OnError, Breaker: c.Breaker, Budget: c.Budget,
+		OnError: c.OnError, Breaker: c.Breaker, Budget: c.Budget, Limit: c.Limit,
 		Config: e.config, def: e.def,
 	}
 }

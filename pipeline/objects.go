@@ -48,6 +48,12 @@ type ObjectCheck struct {
 type ObjectDriver struct {
 	Scheme string
 	Doc    string
+	// Copies says that one URL can stand for several copies: ?copies=2.
+	Copies bool
+	// Check, if it is set, reports what is wrong with a URL, and opens nothing:
+	// `waybill check` calls it. place is what reports call it: the URL without
+	// secrets and options.
+	Check func(url string) (place string, err error)
 	// Open opens a store. create makes a missing one; dir is what relative
 	// paths are relative to.
 	Open func(ctx context.Context, url string, dir string, create bool) (Objects, error)

@@ -10,8 +10,11 @@ type Plan struct {
 	// File is the path it was loaded from, Dir its absolute folder.
 	File, Dir string
 	Name      string
-	Run       RunConfig
-	Stages    []StagePlan
+	// Version is that of the pipeline, 0 if the file has none; the highest one
+	// on a queue is the one that runs.
+	Version int
+	Run     RunConfig
+	Stages  []StagePlan
 	// Source is the normalised pipeline and Digest its digest; see RunInfo.
 	Source []byte
 	Digest Digest
@@ -90,6 +93,8 @@ type StagePlan struct {
 	Breaker *BreakerConfig
 	// Budget limits what this stage may spend of the item's budget; zero: all.
 	Budget BudgetConfig
+	// Limit is what all processes on the queue may do together; nil: no limit.
+	Limit *LimitConfig
 	// Config is the typed config (a value of Def.Config).
 	Config any
 	def    Def
@@ -120,13 +125,15 @@ type Parallelism struct {
 	Kind  string `json:"kind"`
 	// Concurrency is the effective number.
 	Concurrency int `json:"concurrency"`
-	// Limit names the setting that decides: "run" or "stage".
+	// Limit names the setting that decides: "run", "stage" or "limit", that of
+	// all processes together.
 	Limit string `json:"limit"`
 }
 
 // Effective returns the effective parallelism of each stage: a carrier walks
 // one item at a time, so a stage never has more of them than the run, whatever
-// its own concurrency says.
+// its own concurrency says. A limit per key is not among them: nobody knows how
+// many keys there will be.
 func (p *Plan) Effective() []Parallelism {
 	out := make([]Parallelism, len(p.Stages))
 	for i := range p.Stages {
@@ -134,6 +141,9 @@ func (p *Plan) Effective() []Parallelism {
 		out[i] = Parallelism{Stage: s.Name, Kind: s.Kind, Concurrency: p.Run.Concurrency, Limit: "run"}
 		if s.Concurrency > 0 && s.Concurrency < p.Run.Concurrency {
 			out[i].Concurrency, out[i].Limit = s.Concurrency, "stage"
+		}
+		if l := s.Limit; l != nil && l.Per.IsZero() && l.Concurrency > 0 && l.Concurrency < out[i].Concurrency {
+			out[i].Concurrency, out[i].Limit = l.Concurrency, "limit"
 		}
 	}
 	return out

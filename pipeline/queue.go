@@ -16,7 +16,14 @@ type NewItem struct {
 	Key string `json:"key,omitempty"`
 	// IdempotencyKey makes a second enqueue of the same work return the first
 	// item instead of adding another.
-	IdempotencyKey string            `json:"idempotencyKey,omitempty"`
+	IdempotencyKey string `json:"idempotencyKey,omitempty"`
+	// IdempotencyScope says how long the key is known: ScopeItem (or empty), as
+	// long as the item is there; ScopeActive, until the item has ended, so that
+	// the same work may be queued again afterwards.
+	IdempotencyScope string `json:"idempotencyScope,omitempty"`
+	// IdempotencyTTL ends the key's life that long after the enqueue, in the
+	// queue's clock; 0 leaves it to the scope.
+	IdempotencyTTL Duration          `json:"idempotencyTTL,omitzero"`
 	Body           json.RawMessage   `json:"body,omitempty"`
 	Meta           map[string]string `json:"meta,omitempty"`
 	// Priority is 0 to 9; higher first.
@@ -29,6 +36,12 @@ type NewItem struct {
 	MaxAttempts int          `json:"maxAttempts,omitempty"`
 	Trace       TraceContext `json:"trace,omitzero"`
 }
+
+// How long an idempotency key is known.
+const (
+	ScopeItem   = "item"
+	ScopeActive = "active"
+)
 
 // Enqueued is the answer for one NewItem.
 type Enqueued struct {
@@ -57,6 +70,12 @@ type QueueStats struct {
 	Dead     int64 `json:"dead"`
 	Enqueued int64 `json:"enqueued"`
 	Delayed  int64 `json:"delayed"`
+	// Paused: nothing is claimed until somebody resumes the queue.
+	Paused bool `json:"paused,omitempty"`
+	// AgeSeconds is how long the claimable item that waits longest has been in
+	// the queue, in the queue's clock; 0 if nothing waits. With Ready - Delayed it
+	// is the signal to scale by.
+	AgeSeconds float64 `json:"ageSeconds"`
 }
 
 // Entry is an item as its queue keeps it.
@@ -80,6 +99,15 @@ type Entry struct {
 	Result Result       `json:"result,omitempty"`
 	Digest Digest       `json:"digest,omitempty"`
 	Trace  TraceContext `json:"trace,omitzero"`
+	// MaxAttempts is what the item said for itself; 0: the pipeline decides.
+	MaxAttempts int `json:"maxAttempts,omitempty"`
+	// IdempotencyKey is set as long as the queue knows the item by it: its scope
+	// as in NewItem, and when it ends in the queue's clock (zero: with its scope).
+	IdempotencyKey   string    `json:"idempotencyKey,omitempty"`
+	IdempotencyScope string    `json:"idempotencyScope,omitempty"`
+	IdempotencyUntil time.Time `json:"idempotencyUntil,omitzero"`
+	// Cancelled: somebody asked that it runs no more; its claim is condemned.
+	Cancelled bool `json:"cancelled,omitempty"`
 	// Error is the last error of a dead item; Show has it in the history.
 	Error string `json:"error,omitempty"`
 	// History has one event per attempt that did not succeed, oldest first.
@@ -90,7 +118,7 @@ type Entry struct {
 type Event struct {
 	At      time.Time `json:"at"`
 	Attempt int       `json:"attempt"`
-	// What is retry, released, expired, dropped, dead, replayed.
+	// What is retry, released, expired, dropped, dead, replayed, cancelled, moved.
 	What  string `json:"what"`
 	Kind  string `json:"kind,omitempty"`
 	Code  string `json:"code,omitempty"`
@@ -103,6 +131,11 @@ type Filter struct {
 	IDs   []string
 	State ItemState
 	Key   string
+	// Result selects ended items by how they ended.
+	Result Result
+	// OlderThan selects items that were enqueued at least that long ago, in the
+	// queue's clock.
+	OlderThan time.Duration
 	// Limit bounds the answer; 0 means 100 for List and no bound elsewhere.
 	Limit int
 }
@@ -112,6 +145,9 @@ type Filter struct {
 type Queue interface {
 	Source
 	Closer
+	Waker
+	QueueTools
+	Records
 	// Enqueue adds items, all or none, durable when it returns.
 	Enqueue(ctx context.Context, items []NewItem) ([]Enqueued, error)
 	// Stats counts the queue in one consistent read.
@@ -157,6 +193,9 @@ type QueueOptions struct {
 	// Checkpoint is the file in which a one-shot input remembers which items
 	// have ended; empty: it starts anew each time. Queues refuse it.
 	Checkpoint string
+	// Lanes returns which lanes' keys this process may claim; nil means all. It is
+	// asked at each claim. Items without a key are anybody's.
+	Lanes func() LaneSet
 	// Token is what clients of a source that listens must show; empty: nothing.
 	Token string
 	// Stdin is what a source of standard input reads; nil means os.Stdin.
@@ -173,7 +212,8 @@ type QueueDriver struct {
 	// Doc is one line for help and reference.
 	Doc string
 	// Takes names the keys of the stage "claim" that this driver knows beside
-	// from, queue and lease: "format", "checkpoint", "token".
+	// from, queue and lease: "format", "checkpoint", "token"; a queue that keeps
+	// QueueOptions.Lanes has "lanes".
 	Takes []string
 	// Check, if it is set, reports what is wrong with a URL and its options, and
 	// opens nothing: `waybill check` calls it.

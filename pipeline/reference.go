@@ -196,7 +196,7 @@ func bounds(f *node.FieldInfo) string {
 func (r *referencePage) expressions() {
 	r.line("## Expressions\n")
 	r.line("`${{ ... }}`, `when:` and every key of the kind *expression* take [expr-lang](https://expr-lang.org/docs/language-definition), typed against the item:")
-	r.line("`item.id`, `item.key`, `item.queue`, `item.priority`, `item.attempt`, `item.body`, `item.meta.NAME`, `item.artifacts[NAME]` with `.size`, `.mediaType` and `.digest`.\n")
+	r.line("`item.id`, `item.key`, `item.queue`, `item.priority`, `item.attempt`, `item.token`, `item.body`, `item.meta.NAME`, `item.artifacts[NAME]` with `.size`, `.mediaType` and `.digest`.\n")
 	var theirs []string
 	r.line("| function | |\n|---|---|")
 	for _, f := range Functions() {
