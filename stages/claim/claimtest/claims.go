@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,30 +76,6 @@ func refuses(b *bench) {
 	}
 }
 
-func idempotency(b *bench) {
-	first := b.enqueue(pipeline.NewItem{ID: "a", IdempotencyKey: "x"}, pipeline.NewItem{ID: "b", IdempotencyKey: "x"})
-	if d := cmp.Diff([]string{"a", "a"}, first); d != "" {
-		b.Errorf("one key twice in one call (-want +got):\n%s", d)
-	}
-	b.ack(b.one(), pipeline.Succeeded)
-	got, err := b.q.Enqueue(b.Context(), []pipeline.NewItem{{IdempotencyKey: "x"}})
-	if d := cmp.Diff([]pipeline.Enqueued{{ID: "a", Duplicate: true}}, got); d != "" || err != nil {
-		b.Errorf("a key whose item is done: error %v (-want +got):\n%s", err, d)
-	}
-	var fresh atomic.Int64
-	err = workers(b.Context(), 8, func(ctx context.Context, w int) error {
-		got, err := b.q.Enqueue(ctx, []pipeline.NewItem{{IdempotencyKey: "y"}})
-		if err == nil && !got[0].Duplicate {
-			fresh.Add(1)
-		}
-		return err
-	})
-	if err != nil || fresh.Load() != 1 {
-		b.Errorf("8 racing enqueues made %d items, error %v", fresh.Load(), err)
-	}
-	b.wantStats(pipeline.QueueStats{Ready: 1, Done: 1, Enqueued: 2})
-}
-
 // atomicClaims lets 16 workers race for every item and count in between.
 func atomicClaims(b *bench) {
 	const n = 200
@@ -156,19 +131,6 @@ func priorityThenAge(b *bench) {
 	got := append(ids(b.claim(2)), ids(b.claim(3))...)
 	if d := cmp.Diff([]string{"p9-2", "p9-5", "p5-1", "p5-3", "p0-0"}, got); d != "" {
 		b.Errorf("order of claims (-want +got):\n%s", d)
-	}
-}
-
-// noStarvation: of eight claims in a row at least one takes the oldest.
-func noStarvation(b *bench) {
-	b.enqueue(pipeline.NewItem{ID: "low"})
-	b.enqueue(numbered("high", 30, pipeline.NewItem{Priority: 9})...)
-	var got []string
-	for range 8 {
-		got = append(got, b.one().ID)
-	}
-	if !slices.Contains(got, "low") {
-		b.Errorf("8 claims never took the oldest: %v", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package claimtest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -24,7 +25,8 @@ func Main(m *testing.M, reopen func(location string, o pipeline.QueueOptions) (p
 	location := os.Getenv(victimEnv)
 	if location == "" {
 		// A check writes to a disk some hundred times; -rapid.checks=1000 says more.
-		if err := flag.Set("rapid.checks", "12"); err != nil {
+		// A failure prints its seed, and leaves no file in the tree.
+		if err := errors.Join(flag.Set("rapid.checks", "12"), flag.Set("rapid.nofailfile", "true")); err != nil {
 			panic(err)
 		}
 		return m.Run()

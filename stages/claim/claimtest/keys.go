@@ -21,6 +21,8 @@ func keyOrder(b *bench) {
 		b.Fatalf("a batch has one item of each key (-want +got):\n%s", d)
 	}
 	b.none()
+	b.enqueue(pipeline.NewItem{ID: "a4", Key: "a"}) // an arrival does not pass the turn on
+	b.none()
 	b.nack(first[0], pipeline.Release{After: time.Minute})
 	b.none()
 	b.ack(first[1], pipeline.Succeeded)

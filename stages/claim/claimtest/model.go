@@ -20,6 +20,12 @@ type entry struct {
 	deadline time.Duration // 0 is none
 	expired  bool          // its last lease ran out
 	held     *pipeline.Item
+
+	enqueued  time.Duration // since the model's start
+	cancelled bool
+	idem      string // its idempotency key, unless another has taken it since
+	active    bool   // the scope of that
+	idemUntil time.Duration
 }
 
 // machine runs random operations on a queue and on the simplest thing that
@@ -32,6 +38,8 @@ type machine struct {
 	items   []*entry
 	stale   []*pipeline.Item
 	attempt int // MaxAttempts of the queue
+	paused  bool
+	drawn   int
 }
 
 func model(b *bench) {
@@ -45,7 +53,8 @@ func model(b *bench) {
 		m.start = m.show(t, m.items[0]).Enqueued
 		t.Repeat(map[string]func(*rapid.T){
 			"enqueue": m.enqueue, "claim": m.claim, "ack": m.ack, "nack": m.nack, "renew": m.renew,
-			"stale": m.late, "advance": m.advance, "retry": m.retry, "drop": m.drop, "": m.check,
+			"stale": m.late, "advance": m.advance, "retry": m.retry, "drop": m.drop,
+			"cancel": m.cancel, "pause": m.pause, "": m.check,
 		})
 	})
 }
@@ -64,31 +73,75 @@ func (m *machine) show(t *rapid.T, e *entry) pipeline.Entry {
 
 func (m *machine) enqueue(t *rapid.T) {
 	n := rapid.IntRange(1, 3).Draw(t, "n")
-	items := make([]pipeline.NewItem, n)
+	items, want := make([]pipeline.NewItem, n), make([]pipeline.Enqueued, n)
 	for i := range items {
-		e := &entry{key: rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(t, "key"), state: pipeline.StateReady}
-		e.id = fmt.Sprintf("%s%d", e.key, rapid.Uint64().Draw(t, "id"))
-		if m.find(e.id) != nil {
-			e.id += fmt.Sprint("-", len(m.items))
+		e := m.draw(t, &items[i])
+		if first := m.holder(e.idem); first != nil {
+			want[i] = pipeline.Enqueued{ID: first.id, Duplicate: true}
+			continue
 		}
-		items[i] = pipeline.NewItem{ID: e.id, Key: e.key, Priority: rapid.IntRange(0, 9).Draw(t, "priority")}
-		if !m.start.IsZero() && rapid.Bool().Draw(t, "delayed") {
-			e.wait = m.now + 10*time.Second
-			items[i].NotBefore = m.start.Add(e.wait)
-		}
-		if !m.start.IsZero() && rapid.IntRange(0, 3).Draw(t, "deadline") == 0 {
-			e.deadline = m.now + 20*time.Second
-			items[i].Deadline = m.start.Add(e.deadline)
+		want[i].ID = e.id
+		for _, o := range m.items {
+			if o.idem == e.idem && o.idemUntil > 0 && o.idemUntil <= m.now {
+				o.idem = "" // its time was over, and now the key is another's
+			}
 		}
 		m.items = append(m.items, e)
 	}
-	_, err := m.q.Enqueue(m.b.Context(), items)
+	got, err := m.q.Enqueue(m.b.Context(), items)
 	m.must(t, err)
+	if !slices.Equal(got, want) {
+		t.Fatalf("enqueued %+v, want %+v", got, want)
+	}
+}
+
+// draw makes a new item.
+func (m *machine) draw(t *rapid.T, it *pipeline.NewItem) *entry {
+	m.drawn++
+	e := &entry{key: rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(t, "key"), state: pipeline.StateReady, enqueued: m.now}
+	e.id = fmt.Sprintf("%s%d", e.key, m.drawn)
+	*it = pipeline.NewItem{ID: e.id, Key: e.key, Priority: rapid.IntRange(0, 9).Draw(t, "priority")}
+	if m.start.IsZero() {
+		return e
+	}
+	if rapid.Bool().Draw(t, "delayed") {
+		e.wait = m.now + 10*time.Second
+		it.NotBefore = m.start.Add(e.wait)
+	}
+	if rapid.IntRange(0, 3).Draw(t, "deadline") == 0 {
+		e.deadline = m.now + 20*time.Second
+		it.Deadline = m.start.Add(e.deadline)
+	}
+	if e.idem = rapid.SampledFrom([]string{"", "", "x", "y"}).Draw(t, "idempotency key"); e.idem == "" {
+		return e
+	}
+	it.IdempotencyKey = e.idem
+	if e.active = rapid.Bool().Draw(t, "active"); e.active {
+		it.IdempotencyScope = pipeline.ScopeActive
+	}
+	if rapid.Bool().Draw(t, "ttl") {
+		e.idemUntil = m.now + 15*time.Second
+		it.IdempotencyTTL = pipeline.Duration(15 * time.Second)
+	}
+	return e
+}
+
+// holder returns the item that an idempotency key is known by.
+func (m *machine) holder(idem string) *entry {
+	for _, e := range m.items {
+		ended := e.state == pipeline.StateDone || e.state == pipeline.StateDead
+		if idem != "" && e.idem == idem && (e.idemUntil == 0 || e.idemUntil > m.now) && !(e.active && ended) {
+			return e
+		}
+	}
+	return nil
 }
 
 // condemned says why an item may not run any more; empty if it may.
 func (m *machine) condemned(e *entry) string {
 	switch {
+	case e.cancelled:
+		return pipeline.CodeCancelled
 	case e.deadline > 0 && e.deadline <= m.now:
 		return pipeline.CodeDeadlineExceeded
 	case e.expired && m.attempt > 0 && e.attempts >= m.attempt:
@@ -106,7 +159,7 @@ func (m *machine) claimable(e *entry) bool {
 // waits reports whether only time keeps the item from being claimable, if it has
 // its turn.
 func (m *machine) waits(e *entry) bool {
-	return e.wait > m.now && m.condemned(e) != pipeline.CodeDeadlineExceeded
+	return e.wait > m.now && m.condemned(e) != pipeline.CodeDeadlineExceeded && !e.cancelled
 }
 
 // hasTurn reports whether no other item of its key is leased or goes before it.
@@ -131,7 +184,7 @@ func (m *machine) claim(t *rapid.T) {
 	n := rapid.IntRange(1, 4).Draw(t, "n")
 	could := []*entry{}
 	for _, e := range m.items {
-		if m.claimable(e) {
+		if m.claimable(e) && !m.paused {
 			could = append(could, e)
 		}
 	}
@@ -253,21 +306,46 @@ func (m *machine) advance(t *rapid.T) {
 	}
 }
 
+// retry gives a dead item its idempotency key back, unless another has it.
 func (m *machine) retry(t *rapid.T) {
-	n, err := m.q.Retry(m.b.Context(), pipeline.Filter{})
+	e := m.pick(t, pipeline.StateDead)
+	n, err := m.q.Retry(m.b.Context(), pipeline.Filter{IDs: []string{e.id}})
 	m.must(t, err)
-	for _, e := range m.items {
-		if e.state == pipeline.StateDead {
-			e.state, e.attempts, e.wait, e.expired = pipeline.StateReady, 0, 0, false
-			if e.deadline <= m.now {
-				e.deadline = 0
-			}
-			n--
-		}
+	if n != 1 {
+		t.Fatalf("retried %d of 1", n)
 	}
-	if n != 0 {
-		t.Fatalf("retry was off by %d", n)
+	if m.holder(e.idem) != nil && e.active {
+		e.idem = ""
 	}
+	e.state, e.attempts, e.wait, e.expired, e.cancelled = pipeline.StateReady, 0, 0, false, false
+	if e.deadline <= m.now {
+		e.deadline = 0
+	}
+}
+
+func (m *machine) cancel(t *rapid.T) {
+	e := rapid.SampledFrom(m.items).Draw(t, "item")
+	ended := e.state == pipeline.StateDone || e.state == pipeline.StateDead
+	if e.cancelled && !ended {
+		t.Skip("cancelled before")
+	}
+	n, err := m.q.Cancel(m.b.Context(), pipeline.Filter{IDs: []string{e.id}})
+	m.must(t, err)
+	if (n == 1) == ended {
+		t.Fatalf("cancelling a %s item: %d", e.state, n)
+	}
+	if ended {
+		return
+	}
+	if e.state == pipeline.StateLeased {
+		m.end(e, pipeline.StateReady)
+	}
+	e.cancelled, e.wait = true, 0
+}
+
+func (m *machine) pause(t *rapid.T) {
+	m.paused = !m.paused
+	m.must(t, m.q.Pause(m.b.Context(), m.paused))
 }
 
 func (m *machine) drop(t *rapid.T) {
@@ -281,45 +359,5 @@ func (m *machine) drop(t *rapid.T) {
 	} else if want {
 		m.items = nil
 		m.enqueue(t)
-	}
-}
-
-// check compares everything that can be seen.
-func (m *machine) check(t *rapid.T) {
-	entries, err := m.q.List(m.b.Context(), pipeline.Filter{Limit: 1 << 20})
-	m.must(t, err)
-	stands := make(map[string]pipeline.Entry, len(entries))
-	for _, e := range entries {
-		stands[e.ID] = e
-	}
-	var want pipeline.QueueStats
-	for _, e := range m.items {
-		want.Enqueued++
-		switch e.state {
-		case pipeline.StateReady:
-			want.Ready++
-			if m.waits(e) && m.hasTurn(e) {
-				want.Delayed++
-			}
-		case pipeline.StateLeased:
-			want.Leased++
-		case pipeline.StateDone:
-			want.Done++
-		case pipeline.StateDead:
-			want.Dead++
-		}
-		if got := stands[e.id]; got.State != e.state || got.Attempts != e.attempts {
-			t.Fatalf("%s is %s after %d attempts, want %s after %d", e.id, got.State, got.Attempts, e.state, e.attempts)
-		}
-	}
-	got, err := m.q.Stats(m.b.Context())
-	m.must(t, err)
-	if got != want || len(entries) != len(m.items) {
-		t.Fatalf("stats %+v, want %+v", got, want)
-	}
-	n, _, err := m.q.Pending(m.b.Context())
-	m.must(t, err)
-	if n != want.Ready+want.Leased {
-		t.Fatalf("pending %d, want %d", n, want.Ready+want.Leased)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/claim/internal/local"
 )
 
 // address is what a URL says.
@@ -42,7 +43,12 @@ func parseAddress(rawURL, dir string) (address, error) {
 	if rawQuery != "" {
 		a.shown += "?" + rawQuery
 	}
-	file := func(name string) string { return relativeTo(dir, query.Get(name)) }
+	file := func(name string) string {
+		if path := query.Get(name); path != "" {
+			return local.Resolve(dir, path)
+		}
+		return ""
+	}
 	if err := a.secure(query.Get("tls"), file("ca"), file("cert"), file("key")); err != nil {
 		return address{}, err
 	}
@@ -85,20 +91,12 @@ func (a *address) hosts(text string) error {
 
 func parseEmbedded(rawURL string, query url.Values, dir string) (address, error) {
 	a := address{shown: rawURL}
-	path, err := filepath.Abs(relativeTo(dir, query.Get("dir")))
+	path, err := filepath.Abs(local.Resolve(dir, query.Get("dir")))
 	if err != nil || query.Get("dir") == "" {
 		return address{}, pipeline.Fail("bad-url", "%s names no folder", rawURL).WithHint("for example nats:embedded?dir=var/nats")
 	}
 	a.embedded = path
 	return a, a.check(query, "dir")
-}
-
-// relativeTo leaves empty and absolute paths as they are.
-func relativeTo(dir, path string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
 }
 
 // badURL does not repeat the URL: it may have a password where nobody looks.

@@ -3,129 +3,127 @@ package nats_test
 import (
 	"context"
 	"fmt"
-	"sync"
+	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/claim/claimtest"
 	"github.com/waybill-dev/waybill/stages/claim/nats"
 )
 
-// The cases of the research: workers at the same time, items per call.
-var loads = []struct{ workers, batch int }{{1, 1}, {8, 1}, {1, 100}, {8, 100}}
-
-func BenchmarkEnqueue(b *testing.B) {
-	for _, l := range loads {
-		b.Run(fmt.Sprintf("W%dB%d", l.workers, l.batch), func(b *testing.B) {
-			q := mustOpen(b, "nats:embedded?dir="+b.TempDir(), pipeline.QueueOptions{Create: true})
-			b.ResetTimer()
-			spread(b, l.workers, l.batch, func(n int) (int, error) {
-				_, err := q.Enqueue(context.Background(), payloads(n))
-				return n, err
-			})
-		})
-	}
+// BenchmarkQueue is to be compared with BenchmarkFloor. The server is embedded and
+// flushes each write; its processor time is part of the figures of both.
+func BenchmarkQueue(b *testing.B) {
+	claimtest.Speed(b, func(b *testing.B) claimtest.Racer { return claimtest.Queue(embeddedQueue(b, b.TempDir())) })
 }
 
-func BenchmarkClaimAck(b *testing.B) {
-	for _, l := range loads {
-		b.Run(fmt.Sprintf("W%dB%d", l.workers, l.batch), func(b *testing.B) {
-			q := mustOpen(b, "nats:embedded?dir="+b.TempDir(), pipeline.QueueOptions{Create: true})
-			for left := b.N; left > 0; left -= 1000 {
-				if _, err := q.Enqueue(context.Background(), payloads(min(left, 1000))); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ResetTimer()
-			spread(b, l.workers, l.batch, func(n int) (int, error) { return claimAck(q, n) })
-			b.StopTimer()
-			if s, err := q.Stats(context.Background()); err != nil || s.Done != int64(b.N) {
-				b.Fatalf("%+v done of %d, error %v", s, b.N, err)
-			}
-		})
-	}
+// BenchmarkWaiting shows that a claim costs the same whatever waits.
+func BenchmarkWaiting(b *testing.B) {
+	claimtest.Waiting(b, claimtest.RoundsFrom(b, os.Getenv("WAYBILL_BENCH_ROUNDS")), func(b *testing.B, waiting int) claimtest.Racer {
+		return claimtest.Queue(crowded(b, waiting))
+	}, 1_000, 1_000_000)
 }
 
-// BenchmarkFloor publishes the same bytes without a condition to a stream like a
-// queue's, one synced message each: what an enqueue cannot be faster than. A claim
-// and its ack are two of them, each with the removal of the message before.
-func BenchmarkFloor(b *testing.B) {
-	for _, workers := range []int{1, 8} {
-		b.Run(fmt.Sprintf("W%d", workers), func(b *testing.B) {
-			q := mustOpen(b, "nats:embedded?dir="+b.TempDir(), pipeline.QueueOptions{Create: true})
-			js := nats.JetStream(q)
-			_, err := js.CreateStream(b.Context(), jetstream.StreamConfig{Name: "floor", Subjects: []string{"floor.>"}, MaxMsgsPerSubject: 1})
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ResetTimer()
-			var n atomic.Int64
-			spread(b, workers, 1, func(int) (int, error) {
-				_, err := js.Publish(context.Background(), fmt.Sprint("floor.", n.Add(1)), body)
-				return 1, err
-			})
-		})
-	}
+func embeddedQueue(b *testing.B, dir string) *nats.Queue {
+	return mustOpen(b, "nats:embedded?dir="+dir, pipeline.QueueOptions{Create: true})
 }
 
-// claimAck claims n items and acknowledges them at the same time, as the carriers
-// of a run do.
-func claimAck(q pipeline.Queue, n int) (int, error) {
-	items, err := q.Claim(context.Background(), n)
+// crowded is a queue in which so many items wait. They are written by a server
+// that does not flush: a million take long otherwise.
+func crowded(b *testing.B, waiting int) *nats.Queue {
+	b.Helper()
+	dir := b.TempDir()
+	s := startServer(b, dir)
+	q := mustOpen(b, s.ClientURL(), pipeline.QueueOptions{Create: true})
+	if err := nats.Fill(b.Context(), q, waiting, claimtest.SpeedBody()); err != nil {
+		b.Fatal(err)
+	}
+	if err := q.Close(); err != nil {
+		b.Fatal(err)
+	}
+	s.Shutdown()
+	s.WaitForShutdown()
+	q = embeddedQueue(b, dir)
+	if got, err := q.Stats(b.Context()); err != nil || got.Ready != int64(waiting) {
+		b.Fatalf("%+v of %d items, error %v", got, waiting, err)
+	}
+	return q
+}
+
+// BenchmarkFloor is JetStream's own work queue on the same server: messages of the
+// same size are published, a batch without waiting for each answer; then fetched,
+// and each is acknowledged, waiting for the server's answer. That is one write
+// less for each item than the protocol needs: a claim writes nothing there.
+func BenchmarkFloor(b *testing.B) { claimtest.Speed(b, newFloor) }
+
+type floor struct {
+	js       jetstream.JetStream
+	stream   jetstream.Stream
+	consumer jetstream.Consumer
+	body     []byte
+	n        atomic.Int64
+}
+
+func newFloor(b *testing.B) claimtest.Racer {
+	b.Helper()
+	f := &floor{js: nats.JetStream(embeddedQueue(b, b.TempDir())), body: claimtest.SpeedBody()}
+	var err error
+	f.stream, err = f.js.CreateStream(b.Context(), jetstream.StreamConfig{Name: "floor", Subjects: []string{"floor.>"}, Retention: jetstream.WorkQueuePolicy})
+	if err == nil {
+		f.consumer, err = f.stream.CreateConsumer(b.Context(), jetstream.ConsumerConfig{Durable: "floor", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: -1})
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return claimtest.Racer{Enqueue: f.publish, ClaimAck: f.fetchAck, Ended: f.ended}
+}
+
+func (f *floor) subject() string { return fmt.Sprint("floor.", f.n.Add(1)) }
+
+func (f *floor) publish(n int) error {
+	if n == 1 {
+		_, err := f.js.Publish(context.Background(), f.subject(), f.body)
+		return err
+	}
+	acks := make([]jetstream.PubAckFuture, n)
+	for i := range acks {
+		var err error
+		if acks[i], err = f.js.PublishAsync(f.subject(), f.body); err != nil {
+			return err
+		}
+	}
+	for _, a := range acks {
+		select {
+		case <-a.Ok():
+		case err := <-a.Err():
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *floor) fetchAck(n int) (int, error) {
+	got, err := f.consumer.Fetch(n, jetstream.FetchMaxWait(30*time.Second))
 	if err != nil {
 		return 0, err
 	}
-	var wg sync.WaitGroup
-	errs := make([]error, len(items))
-	for i, it := range items {
-		wg.Go(func() {
-			errs[i] = q.Ack(context.Background(), it, pipeline.Outcome{Result: pipeline.Succeeded})
-		})
+	var all []jetstream.Msg
+	for m := range got.Messages() {
+		all = append(all, m)
 	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return 0, err
-		}
+	if err := got.Error(); err != nil {
+		return 0, err
 	}
-	return len(items), nil
+	return len(all), claimtest.AtOnce(len(all), func(i int) error { return all[i].DoubleAck(context.Background()) })
 }
 
-// spread does b.N items of work in batches, split over the workers.
-func spread(b *testing.B, workers, batch int, work func(n int) (int, error)) {
-	var wg sync.WaitGroup
-	for w := range workers {
-		left := b.N / workers
-		if w == 0 {
-			left += b.N % workers
-		}
-		wg.Go(func() {
-			for left > 0 {
-				n, err := work(min(batch, left))
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				if n == 0 {
-					b.Error("nothing to work on")
-					return
-				}
-				left -= n
-			}
-		})
+func (f *floor) ended() (int64, error) {
+	info, err := f.stream.Info(context.Background())
+	if err != nil {
+		return 0, err
 	}
-	wg.Wait()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "items/s")
+	return f.n.Load() - int64(info.State.Msgs), nil
 }
-
-func payloads(n int) []pipeline.NewItem {
-	out := make([]pipeline.NewItem, n)
-	for i := range out {
-		out[i].Body = body
-	}
-	return out
-}
-
-// body has 256 bytes, as in the research.
-var body = fmt.Appendf(nil, "%q", fmt.Sprintf("%0254d", 0))

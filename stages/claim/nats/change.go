@@ -51,8 +51,7 @@ func (q *Queue) change(ctx context.Context, id string, decide transition) (state
 // proposal is a transition that was decided and not yet written.
 type proposal struct {
 	x       *item
-	rev     uint64
-	events  int
+	past    past
 	event   *pipeline.Event
 	next    stateMessage
 	expect  condition
@@ -78,19 +77,18 @@ func (q *Queue) prepare(id, nonce string, decide transition) (proposal, error) {
 		event.At = instant(now)
 	}
 	next.Item, next.Nonce = x.seq, nonce
-	return proposal{x: x, rev: x.rev, events: x.st.Events, event: event,
+	return proposal{x: x, past: x.past(), event: event,
 		next: stateMessage{stateRecord: next, ID: x.ID, Key: x.Key}, expect: q.replica.ofState(x)}, nil
 }
 
 // write writes a proposal, with the history up to now, and tells the replica.
 func (q *Queue) write(ctx context.Context, p *proposal) error {
-	history, err := q.history(ctx, p.rev, p.events)
+	history, err := q.history(ctx, p.past)
 	if err != nil {
 		return err
 	}
 	if p.event != nil {
-		history = append(history, *p.event)
-		history = history[max(0, len(history)-maxHistory):]
+		history = lastEvents(append(history, *p.event))
 	}
 	var data []byte
 	if p.next.Events = len(history); p.next.Events > 0 {
@@ -110,23 +108,42 @@ func (q *Queue) write(ctx context.Context, p *proposal) error {
 	defer q.replica.mu.Unlock()
 	q.replica.setState(seq, p.next.stateRecord, p.next.ID, p.next.Key)
 	if p.next.State == pipeline.StateLeased && p.next.Token == 0 {
-		p.next.Token = seq
+		p.next.Token = seq + p.next.Floor
 	}
 	return nil
 }
 
-// history reads the events of a state message. One that is gone was replaced.
-func (q *Queue) history(ctx context.Context, rev uint64, events int) ([]pipeline.Event, error) {
-	if events == 0 {
+// past says where the events of an item are: in the data of its last state
+// message, or at the end of those of its own message, if it has not changed since
+// it came from another queue.
+type past struct {
+	seq    uint64
+	events int
+	from   int
+}
+
+func (x *item) past() past {
+	if x.told {
+		return past{x.rev, x.st.Events, 0}
+	}
+	return past{x.seq, x.st.Events, x.Meta + x.Body}
+}
+
+// history reads the events of an item. A message that is gone was replaced.
+func (q *Queue) history(ctx context.Context, p past) ([]pipeline.Event, error) {
+	if p.events == 0 {
 		return nil, nil
 	}
-	data, err := q.load(ctx, rev)
+	data, err := q.load(ctx, p.seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, conflict{}
 	}
 	var out []pipeline.Event
+	if err == nil && p.from > len(data) {
+		err = errUnreadable
+	}
 	if err == nil {
-		err = json.Unmarshal(data, &out)
+		err = json.Unmarshal(data[p.from:], &out)
 	}
 	return out, err
 }
@@ -146,6 +163,10 @@ func (q *Queue) reconsider(ctx context.Context, p proposal, refused conflict) er
 		q.replica.learn(now, p.x, refused.last)
 	}
 	return nil
+}
+
+func lastEvents(history []pipeline.Event) []pipeline.Event {
+	return history[max(0, len(history)-maxHistory):]
 }
 
 // causeEvent describes a failure for the history.

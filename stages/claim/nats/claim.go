@@ -75,12 +75,16 @@ func (q *Queue) claimPicked(ctx context.Context, max int) (out []*pipeline.Item,
 }
 
 func (q *Queue) pick(max int) []*item {
+	lanes := pipeline.AllLanes
+	if q.opt.Lanes != nil {
+		lanes = q.opt.Lanes()
+	}
 	q.replica.mu.Lock()
 	defer q.replica.mu.Unlock()
 	now := q.clock.now()
 	var out []*item
-	for len(out) < max {
-		x := q.replica.turns.pick(now)
+	for len(out) < max && !q.replica.paused {
+		x := q.replica.turns.pick(now, lanes)
 		if x == nil {
 			break
 		}
@@ -93,29 +97,15 @@ func (q *Queue) pick(max int) []*item {
 // claimOne leases one item: state, attempts, token and the lease's end in one
 // write. A condemned item gets a lease and a token, but no attempt.
 func (q *Queue) claimOne(ctx context.Context, picked *item) (*pipeline.Item, error) {
+	content := q.loadAhead(ctx, picked)
 	var condemned error
-	st, err := q.change(ctx, picked.ID, func(x *item, now int64) (stateRecord, *pipeline.Event, error) {
-		mine := x.key == nil || x.key.leased == 0 && x.key.head() == x
-		if x != picked || !x.ready() || !mine || x.wake() > now && !x.late(now) {
-			return stateRecord{}, nil, errUnchanged
+	var before stateRecord
+	st, err := q.change(ctx, picked.ID, func(x *item, now int64) (next stateRecord, event *pipeline.Event, err error) {
+		if x != picked || !q.claimable(x, now) {
+			return next, nil, errUnchanged
 		}
-		next := x.st
-		limit := x.MaxAttempts
-		if limit == 0 {
-			limit = q.opt.MaxAttempts
-		}
-		used := next.Expired && limit > 0 && next.Attempts >= limit
-		switch {
-		case x.late(now):
-			condemned = pipeline.DeadlineExceeded(instant(x.deadline()))
-		case used:
-			condemned = pipeline.AttemptsExhausted(next.Attempts)
-		default:
-			condemned = nil
-			next.Attempts++
-		}
-		next.State, next.Expired, next.Owner, next.Token = pipeline.StateLeased, used, q.opt.Owner, 0
-		next.LeaseUntil = now + q.opt.Lease.Milliseconds()
+		before = x.st
+		next, condemned = q.lease(x, now)
 		return next, nil, nil
 	})
 	if err != nil {
@@ -126,22 +116,103 @@ func (q *Queue) claimOne(ctx context.Context, picked *item) (*pipeline.Item, err
 	if !st.NoDeadline {
 		it.Deadline = instant(picked.Deadline)
 	}
-	return it, q.fill(ctx, it, picked)
-}
-
-// fill adds body and meta data. What cannot be read condemns the item; if nobody
-// answers, it goes back.
-func (q *Queue) fill(ctx context.Context, it *pipeline.Item, x *item) error {
-	meta, body, err := q.payload(ctx, x)
-	if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, errUnreadable) {
-		return q.condemn(ctx, it, pipeline.Fail("unreadable", "the item cannot be read: %w", err))
+	err = q.fill(ctx, it, <-content)
+	if err == nil {
+		err = q.reached(ctx, q.tail, st.Token-st.Floor)
 	}
 	if err != nil {
-		back := q.Nack(ctx, it, pipeline.Release{Refund: true, Cause: err})
-		return errors.Join(err, back)
+		return nil, errors.Join(err, q.Nack(ctx, it, pipeline.Release{Refund: true, Cause: err}))
 	}
-	if it.Meta = meta; len(body) > 0 {
-		it.Input, it.Body = body, pipeline.RawBody(body, pipeline.MediaJSON)
+	return it, q.unlessPaused(ctx, it, before)
+}
+
+// claimable reports whether nothing speaks against a claim of the item, which
+// this process has marked as busy.
+func (q *Queue) claimable(x *item, now int64) bool {
+	mine := x.key == nil || x.key.leased == 0 && x.key.head() == x
+	return mine && x.ready() && x.st.Moving == nil && !q.replica.paused && (x.wake() <= now || x.late(now))
+}
+
+// lease returns an item's state under a new lease, and why it may not run.
+func (q *Queue) lease(x *item, now int64) (next stateRecord, condemned error) {
+	next = x.st
+	limit := x.MaxAttempts
+	if limit == 0 {
+		limit = q.opt.MaxAttempts
+	}
+	used := next.Expired && limit > 0 && next.Attempts >= limit
+	switch {
+	case next.Cancelled:
+		condemned = pipeline.CancelledItem()
+	case x.late(now):
+		condemned = pipeline.DeadlineExceeded(instant(x.deadline()))
+	case used:
+		condemned = pipeline.AttemptsExhausted(next.Attempts)
+	default:
+		next.Attempts++
+	}
+	next.State, next.Expired, next.Owner, next.Token, next.Floor = pipeline.StateLeased, used, q.opt.Owner, 0, q.replica.floor
+	next.LeaseUntil = now + q.opt.Lease.Milliseconds()
+	return next, condemned
+}
+
+// unlessPaused takes a claim back that was written after the queue was paused,
+// by a process that had not read of it: the claim has been read, and so has every
+// message before it. What is on its way when Pause returns never reaches a worker.
+func (q *Queue) unlessPaused(ctx context.Context, it *pipeline.Item, before stateRecord) error {
+	q.replica.mu.Lock()
+	paused := q.replica.paused
+	q.replica.mu.Unlock()
+	if !paused {
+		return nil
+	}
+	_, err := q.change(ctx, it.ID, func(x *item, _ int64) (stateRecord, *pipeline.Event, error) {
+		if !holds(x, it) {
+			return stateRecord{}, nil, errUnchanged
+		}
+		next := before
+		next.Token, next.Floor = x.st.Token, x.st.Floor
+		return next, nil, nil
+	})
+	if err == nil {
+		err = errUnchanged
+	}
+	return err
+}
+
+// content is what only an item's message has.
+type content struct {
+	meta map[string]string
+	body []byte
+	err  error
+}
+
+// loadAhead reads an item's message while its claim is written. The message never
+// changes, and few claims come to nothing.
+func (q *Queue) loadAhead(ctx context.Context, x *item) <-chan content {
+	out := make(chan content, 1)
+	if x.Meta == 0 && x.Body == 0 {
+		out <- content{}
+		return out
+	}
+	go func() {
+		var c content
+		c.meta, c.body, c.err = q.payload(ctx, x)
+		out <- c
+	}()
+	return out
+}
+
+// fill adds body and meta data. What cannot be read condemns the item.
+func (q *Queue) fill(ctx context.Context, it *pipeline.Item, c content) error {
+	if errors.Is(c.err, jetstream.ErrMsgNotFound) || errors.Is(c.err, errUnreadable) {
+		return q.condemn(ctx, it, pipeline.Fail("unreadable", "the item cannot be read: %w", c.err))
+	}
+	if c.err != nil {
+		return c.err
+	}
+	if it.Meta = c.meta; len(c.body) > 0 {
+		it.Input, it.Body = c.body, pipeline.RawBody(c.body, pipeline.MediaJSON)
 	}
 	return nil
 }
@@ -176,13 +247,13 @@ func (q *Queue) payload(ctx context.Context, x *item) (meta map[string]string, b
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(data) != x.Meta+x.Body {
-		return nil, nil, fmt.Errorf("%w: %d bytes of %d", errUnreadable, len(data), x.Meta+x.Body)
+	if want := x.Meta + x.Body + x.History; len(data) != want {
+		return nil, nil, fmt.Errorf("%w: %d bytes of %d", errUnreadable, len(data), want)
 	}
 	if x.Meta > 0 {
 		if err := json.Unmarshal(data[:x.Meta], &meta); err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", errUnreadable, err)
 		}
 	}
-	return meta, data[x.Meta:], nil
+	return meta, data[x.Meta : x.Meta+x.Body], nil
 }

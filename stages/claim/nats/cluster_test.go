@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,20 +18,15 @@ import (
 	"github.com/waybill-dev/waybill/stages/claim/nats"
 )
 
-// TestClusterLosesItsLeader: three nodes, workers of three processes' worth of
-// queues, and the stream's leader shut down in the middle. Every item ends
-// exactly once, keys keep their order, and the counts add up.
-func TestClusterLosesItsLeader(t *testing.T) {
-	nodes := startCluster(t, 3)
-	var hosts []string
-	for _, n := range nodes {
-		hosts = append(hosts, strings.TrimPrefix(n.ClientURL(), "nats://"))
-	}
-	to := "nats://" + strings.Join(hosts, ",") + "?replicas=3"
-	const items, keys = 150, 5
+// TestClusterLosesNodes: three nodes and three processes that work on keyed items.
+// A node that follows is shut down, it comes back, and then the leader is shut
+// down. Every item ends exactly once, keys keep their order, and the counts add up.
+func TestClusterLosesNodes(t *testing.T) {
+	c := startCluster(t, 3)
+	const items, keys = 180, 5
 	queues := make([]*nats.Queue, 3)
 	for i := range queues {
-		queues[i] = mustOpen(t, to, pipeline.QueueOptions{Create: true, Owner: fmt.Sprint("worker-", i)})
+		queues[i] = mustOpen(t, c.url(), pipeline.QueueOptions{Create: true, Owner: fmt.Sprint("worker-", i)})
 	}
 	var all []pipeline.NewItem
 	for i := range items {
@@ -40,14 +36,18 @@ func TestClusterLosesItsLeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	ends := newEnds()
-	var once sync.Once
+	var follower, leader sync.Once
+	lost := 0
 	var wg sync.WaitGroup
 	for w := range 6 {
 		q := queues[w%len(queues)]
 		wg.Go(func() {
 			err := drain(t.Context(), q, ends, func(done int64) {
 				if done >= items/3 {
-					once.Do(func() { leaderOf(t, nodes).Shutdown() })
+					follower.Do(func() { lost = (c.leader(t) + 1) % 3; c.stop(lost) })
+				}
+				if done >= 2*items/3 {
+					leader.Do(func() { c.start(t, lost); c.await(t); c.stop(c.leader(t)) })
 				}
 			})
 			if err != nil {
@@ -134,65 +134,100 @@ func drain(ctx context.Context, q *nats.Queue, e *ends, ended func(done int64)) 
 	}
 }
 
-// leaderOf returns the node that leads the stream of the default queue.
-func leaderOf(t testing.TB, nodes []*server.Server) *server.Server {
-	t.Helper()
-	for range 200 {
-		for _, n := range nodes {
-			if n.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, "waybill-default") {
-				return n
-			}
-		}
-	}
-	t.Error("the stream has no leader")
-	return nodes[0]
+// cluster is some nodes on loopback.
+type cluster struct {
+	nodes   []*server.Server
+	options []*server.Options
 }
 
-// startCluster runs n nodes on loopback and returns when they have a leader.
-func startCluster(t testing.TB, n int) []*server.Server {
+// startCluster runs n nodes and returns when they have a leader.
+func startCluster(t testing.TB, n int) *cluster {
 	t.Helper()
-	ports := freePorts(t, n)
+	ports := freePorts(t, 2*n)
 	var routes []*url.URL
-	for _, p := range ports {
+	for _, p := range ports[:n] {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", p)})
 	}
-	nodes := make([]*server.Server, n)
-	for i := range nodes {
-		o := &server.Options{ServerName: fmt.Sprint("node-", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true,
-			StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 2 << 20, Routes: routes,
-			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i]}}
-		s, err := server.NewServer(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		nodes[i] = s
-		s.Start()
-		t.Cleanup(func() {
-			s.Shutdown()
-			s.WaitForShutdown()
-		})
+	c := &cluster{nodes: make([]*server.Server, n)}
+	for i := range n {
+		c.options = append(c.options, &server.Options{ServerName: fmt.Sprint("node-", i), Host: "127.0.0.1", Port: ports[n+i], NoSigs: true, NoLog: true,
+			JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 2 << 20, Routes: routes,
+			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i]}})
+		c.start(t, i)
+		t.Cleanup(func() { c.stop(i) })
 	}
-	giveUp, look := time.After(time.Minute), time.NewTicker(20*time.Millisecond) // nothing tells when a leader is elected
+	c.await(t)
+	return c
+}
+
+// url names all nodes.
+func (c *cluster) url() string {
+	var hosts []string
+	for _, o := range c.options {
+		hosts = append(hosts, fmt.Sprintf("%s:%d", o.Host, o.Port))
+	}
+	return "nats://" + strings.Join(hosts, ",") + "?replicas=3"
+}
+
+func (c *cluster) start(t testing.TB, i int) {
+	s, err := server.NewServer(c.options[i].Clone())
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	c.nodes[i] = s
+	s.Start()
+}
+
+func (c *cluster) stop(i int) {
+	c.nodes[i].Shutdown()
+	c.nodes[i].WaitForShutdown()
+}
+
+// await returns when all nodes have what the leader has. Nothing tells when that
+// is.
+func (c *cluster) await(t testing.TB) {
+	t.Helper()
+	giveUp, look := time.After(time.Minute), time.NewTicker(20*time.Millisecond)
 	defer look.Stop()
-	for !ready(nodes) {
+	for !c.ready() {
 		select {
 		case <-look.C:
 		case <-giveUp:
-			t.Fatal("the cluster has no leader after a minute")
+			t.Error("the cluster has no leader after a minute")
+			return
 		}
 	}
-	return nodes
 }
 
-func ready(nodes []*server.Server) bool {
+func (c *cluster) ready() bool {
 	leader := false
-	for _, n := range nodes {
+	for _, n := range c.nodes {
 		if !n.ReadyForConnections(time.Second) || !n.JetStreamIsCurrent() {
 			return false
 		}
 		leader = leader || n.JetStreamIsLeader()
 	}
 	return leader
+}
+
+// leader returns which node leads the stream of the default queue.
+func (c *cluster) leader(t testing.TB) int {
+	t.Helper()
+	for giveUp := time.After(time.Minute); ; {
+		for i, n := range c.nodes {
+			if n.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, "waybill-default") {
+				return i
+			}
+		}
+		select {
+		case <-giveUp:
+			t.Error("the stream has no leader after a minute")
+			return 0
+		default:
+			runtime.Gosched()
+		}
+	}
 }
 
 // freePorts returns ports that were free a moment ago: the nodes must know each

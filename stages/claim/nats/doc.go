@@ -2,9 +2,9 @@
 // share, or on a server embedded in this process. It implements
 // spec/claim-protocol.md.
 //
-// What comes in: the calls of pipeline.Queue. What goes out: one stream per
-// queue, which the nats command line can read. It knows nothing of stages and
-// runs.
+// What comes in: the calls of pipeline.Queue, QueueTools and Records. What goes
+// out: one stream per queue, and one for the records, which the nats command line
+// can read. It knows nothing of stages and runs.
 //
 // JetStream's own work queues have no priorities, no exclusivity by key, no
 // query, and no condition on a message that is being delivered. What it has is a
@@ -21,11 +21,19 @@
 //	waybill.Q.state.KEY.ID  where the item stands, with its history; absent: ready, never claimed
 //	waybill.Q.idem.IDEM     whose idempotency key this is
 //	waybill.Q.batch.B       whether a call that took several messages has happened
+//	waybill.Q.pause         whether the queue rests
+//	waybill-records.NAME    a record; in the stream waybill_records
 //
 // The small part of each is a header, so that a process can follow a stream
 // without its bodies. An item's sequence is that of its item message, and a
 // claim's token that of its own state message: sequences only grow, also across
-// restarts and the reuse of a dropped id.
+// restarts and the reuse of a dropped id. What is moved or imported brings tokens
+// of another store: its decision says the highest, and later ones are above it.
+//
+// Whose an idempotency key is, the items say: the last one that was enqueued with
+// it, until it has ended (scope active) or its time is over. The message on the
+// key's subject is there for its sequence, which the next enqueuer of the key must
+// know.
 //
 // # Replica
 //
@@ -34,7 +42,10 @@
 // the order of claims, the turn of each key, and the counts (replica.go,
 // turn.go). It proposes; the condition of the write decides. After a conflict
 // the process reads on to the stream's end (barrier, stream.go) and decides anew.
-// Hence a claim costs the same whether a thousand items wait or a million.
+// Hence a claim costs the same whether a thousand items wait or a million. What
+// waits is kept by priority and lane (heaps.go): a process that has some lanes
+// only never meets the items of the others. The same reading wakes who waits for
+// work.
 //
 // # Conditions
 //
@@ -46,18 +57,37 @@
 //
 //	write                crash after it leaves               repaired by
 //	claim                a lease nobody holds                the reaper, when it expires
-//	ack, nack, retry     nothing: one write
+//	ack, nack, retry,    nothing: one write
+//	 cancel, pause
 //	enqueue, one item    nothing: one write
 //	enqueue, several     messages of an undecided batch,     the reaper after a minute, or whoever wants
 //	 each message        which nobody shows or claims        the id or key after 5 s: batch = undone
 //	 the batch           nothing: the decision is made
-//	drop: tombstone      messages of an item that is gone    the sweep: item, idem, and a day later the tombstone
+//	import               as enqueue, several
+//	move: marks here     items that nobody claims or changes the reaper after a minute: batch there = undone,
+//	 messages there      the same, and as enqueue, several    if it is not decided, and the marks are cleared
+//	 the batch there     items that both queues count, and   the same reaper: the batch is decided, so the items
+//	                     only the other one hands out         here are dropped
+//	 tombstones here     as drop
+//	drop, compact:       messages of an item that is gone    the sweep: item, idem, and a day later the tombstone
+//	 tombstone
+//	record               nothing: one write
+//
+// A move (move.go) has one moment, the decision in the other queue's stream. Its
+// mark is part of the item's state, with the name of that queue and of the batch,
+// and the decision is never deleted: a mark that is found years later is still
+// answered. Between the decision and the last tombstone both queues count the
+// items; only the other one hands them out.
 //
 // An undo and a late commit race for the batch's subject, which must be empty:
 // the first decision stands, and an enqueuer that comes too late begins anew.
 //
 // If the answer to a write is lost it is repeated. The second try then meets its
 // own message as a conflict, and knows it by the nonce.
+//
+// A claim is handed out when its own message has been read back. Whatever was
+// written before it is known then: a queue that was paused takes it back. So what
+// Pause reports is true in every process, though none asks before it claims.
 //
 // # What a read sees
 //
@@ -76,6 +106,7 @@
 // the best answer of the last minute is kept beside the monotonic clock. It is
 // never ahead of the server's, so no lease is taken early. When another node
 // becomes the leader, its clock is the clock; nodes need NTP as any cluster does.
+// The clock of the records is that of their stream's leader.
 //
 // # Durability
 //

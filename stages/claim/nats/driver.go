@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +22,10 @@ const Scheme = "nats"
 // Option changes a driver, for tests.
 type Option func(*settings)
 
-type settings struct{ clock func() time.Time }
+type settings struct {
+	clock func() time.Time
+	point func(name string) // called after each write, in tests
+}
 
 // WithClock replaces the server's clock. All queues of the driver use it.
 func WithClock(now func() time.Time) Option {
@@ -38,12 +43,17 @@ func Driver(opts ...Option) pipeline.QueueDriver {
 	return pipeline.QueueDriver{
 		Scheme: Scheme,
 		Doc:    "nats://HOST:4222, a queue on NATS JetStream; nats:embedded?dir=DIR, in this process",
+		Takes:  []string{"lanes"},
 		Check: func(url string, o pipeline.QueueOptions) error {
 			_, err := parseAddress(url, o.Dir)
 			return err
 		},
 		Open: func(ctx context.Context, url string, o pipeline.QueueOptions) (pipeline.Source, error) {
-			q, err := open(ctx, url, o, set, servers)
+			to, err := parseAddress(url, o.Dir)
+			if err != nil {
+				return nil, err
+			}
+			q, err := door{to, set, servers}.open(ctx, o)
 			if err != nil {
 				return nil, err
 			}
@@ -61,14 +71,16 @@ type Queue struct {
 	log     *slog.Logger
 	clock   clock
 	replica *replica
+	book    *book
 
+	door     door
 	leave    func() // gives the embedded server back
 	conn     *natsgo.Conn
 	link     link
 	js       jetstream.JetStream
 	stream   jetstream.Stream
 	replicas int
-	reading  *natsgo.Subscription
+	tail     *tail
 
 	life    context.Context // ends when the queue is closed
 	die     context.CancelFunc
@@ -77,13 +89,22 @@ type Queue struct {
 	closing sync.Mutex
 }
 
-var _ pipeline.Queue = (*Queue)(nil)
+var _ interface {
+	pipeline.Queue
+	pipeline.QueueTools
+	pipeline.Records
+	pipeline.Waker
+} = (*Queue)(nil)
 
-func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set settings, servers *servers) (*Queue, error) {
-	to, err := parseAddress(rawURL, o.Dir)
-	if err != nil {
-		return nil, err
-	}
+// door is how a queue was opened, and how another one of the same server is.
+type door struct {
+	to      address
+	set     settings
+	servers *servers
+}
+
+func (d door) open(ctx context.Context, o pipeline.QueueOptions) (*Queue, error) {
+	to := d.to
 	if o.Format != "" || o.Checkpoint != "" {
 		return nil, pipeline.Fail("bad-option", "%s is a queue: format and checkpoint are for one-shot inputs", to.shown)
 	}
@@ -97,10 +118,13 @@ func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set setti
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	n := names{o.Queue}
-	q := &Queue{url: to.shown, names: n, opt: o, log: o.Log, replica: newReplica(n), leave: func() {}}
+	q := &Queue{url: to.shown, names: n, opt: o, log: o.Log, replica: newReplica(n, make(chan struct{}, 1)), book: newBook(d.set.clock),
+		door: d, leave: func() {}}
+	q.tail = q.newTail(n.stream(), n.all(), q.see, natsgo.HeadersOnly())
+	q.replica.read = &q.tail.read
 	q.life, q.die = context.WithCancel(context.Background())
-	q.clock.fixed = set.clock
-	if err := q.connect(ctx, to, servers); err != nil {
+	q.clock.fixed = d.set.clock
+	if err := q.connect(ctx, to, d.servers); err != nil {
 		err = q.fail("open", err) // before the queue is closed, which would be the reason
 		_ = q.Close()
 		return nil, err
@@ -110,7 +134,7 @@ func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set setti
 
 // connect reaches the server, finds or makes the stream and reads it to its end.
 func (q *Queue) connect(ctx context.Context, to address, servers *servers) (err error) {
-	opts := append(to.options, natsgo.Name("waybill "+q.opt.Owner), natsgo.MaxReconnects(-1), natsgo.ReconnectWait(100*time.Millisecond),
+	opts := append(slices.Clip(to.options), natsgo.Name("waybill "+q.opt.Owner), natsgo.MaxReconnects(-1), natsgo.ReconnectWait(100*time.Millisecond),
 		natsgo.DisconnectErrHandler(func(*natsgo.Conn, error) { q.link.broke() }),
 		natsgo.ErrorHandler(func(_ *natsgo.Conn, _ *natsgo.Subscription, err error) {
 			q.log.Debug("the connection was interrupted; it is made anew by itself", "server", q.url, "error", err)
@@ -123,10 +147,13 @@ func (q *Queue) connect(ctx context.Context, to address, servers *servers) (err 
 		q.leave = sync.OnceFunc(func() { servers.leave(e) })
 		opts = append(opts, natsgo.InProcessServer(e.server))
 	}
-	if q.conn, err = natsgo.Connect(to.servers, opts...); err != nil {
+	if q.conn, err = natsgo.Connect(to.servers, opts...); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: %w", errCredentials, err)
+	}
+	if err != nil {
 		return err
 	}
-	if q.js, err = jetstream.New(q.conn, jetstream.WithPublishAsyncTimeout(attempt)); err != nil {
+	if q.js, err = jetstream.New(q.conn, jetstream.WithPublishAsyncTimeout(attemptOfMany)); err != nil {
 		return err
 	}
 	if err := checkVersion(q.conn.ConnectedServerVersion()); err != nil {
@@ -142,7 +169,7 @@ func (q *Queue) connect(ctx context.Context, to address, servers *servers) (err 
 		q.log.Warn("the server's max_payload is too small for the largest items; they are refused", "server", q.url,
 			"max_payload", q.conn.MaxPayload(), "needed", minPayload)
 	}
-	if err := q.follow(); err != nil {
+	if err := q.tail.follow(); err != nil {
 		return err
 	}
 	return q.barrier(ctx)
@@ -182,6 +209,9 @@ func (q *Queue) findStream(ctx context.Context, replicas int) error {
 		}
 		return err
 	})
+	if err == nil && q.opt.Create {
+		err = q.await(ctx, q.names.stream())
+	}
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		known, err := q.Queues(ctx)
 		if err != nil {
@@ -263,6 +293,17 @@ func (q *Queue) Queues(ctx context.Context) ([]string, error) {
 	return sorted(names), nil
 }
 
+// Wakes tells of every item that has become claimable, as soon as this process has
+// read of it, whoever made it so; only a wait that ends makes no message.
+func (q *Queue) Wakes() <-chan struct{} { return q.replica.turns.wakes }
+
+// point is where a process of the tests may die: after a write.
+func (q *Queue) point(name string) {
+	if q.door.set.point != nil {
+		q.door.set.point(name)
+	}
+}
+
 // Lease returns how long a claim lasts without renewal.
 func (q *Queue) Lease() time.Duration { return q.opt.Lease }
 
@@ -278,9 +319,8 @@ func (q *Queue) Close() error {
 	}
 	q.die()
 	q.reaper.Wait()
-	if q.reading != nil {
-		_ = q.reading.Unsubscribe() // its server side ends with the connection at the latest
-	}
+	q.tail.stop()
+	q.book.close()
 	if q.conn != nil {
 		q.conn.Close()
 	}

@@ -13,11 +13,15 @@ import (
 
 var errClosed = errors.New("the queue is closed")
 
+// errCredentials: a file that the URL names cannot be read.
+var errCredentials = errors.New("a file of certificates or credentials cannot be read")
+
 // fail turns an error of the server into a typed one that names the URL; nil
 // stays nil, and so do errors that are typed already or the caller's own.
 func (q *Queue) fail(what string, err error) error {
 	var typed *pipeline.Error
-	if err == nil || errors.As(err, &typed) || errors.Is(err, context.Canceled) || errors.Is(err, pipeline.ErrLeaseLost) {
+	if err == nil || errors.As(err, &typed) || errors.Is(err, context.Canceled) || errors.Is(err, pipeline.ErrLeaseLost) ||
+		errors.Is(err, pipeline.ErrConflict) {
 		return err
 	}
 	if q.closed() {
@@ -36,7 +40,9 @@ func classify(err error) (kind pipeline.Kind, code, hint string) {
 	switch {
 	case errors.Is(err, errClosed):
 		return pipeline.Cancelled, "closed", ""
-	case errors.Is(err, natsgo.ErrAuthorization), errors.Is(err, natsgo.ErrPermissionViolation):
+	case errors.Is(err, errCredentials):
+		return pipeline.Permanent, "bad-credentials", "files in the URL are relative to the pipeline's folder"
+	case errors.Is(err, natsgo.ErrAuthorization), errors.Is(err, natsgo.ErrPermissionViolation), errors.Is(err, natsgo.ErrNkeysNotSupported):
 		return pipeline.Permanent, "not-authorized", "name a credentials file: ?creds=FILE"
 	case errors.Is(err, natsgo.ErrMaxPayload), coded && api.ErrorCode == 10054:
 		return pipeline.Permanent, "body-too-large", "set max_payload: 2MB in the server's configuration"

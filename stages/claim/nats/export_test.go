@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,13 +25,15 @@ func Begin(ctx context.Context, q *Queue, items []pipeline.NewItem) (string, err
 }
 
 // Commit decides a batch.
-func Commit(ctx context.Context, q *Queue, batch string) error { return q.decide(ctx, batch, true) }
+func Commit(ctx context.Context, q *Queue, batch string) error {
+	return q.decide(ctx, batchRecord{Batch: batch, Committed: true})
+}
 
 // Bury deletes tombstones as if their time had come.
 func Bury(ctx context.Context, q *Queue) {
 	q.replica.mu.Lock()
 	for seq, t := range q.replica.tombs {
-		t.since = t.since.Add(-2 * keepRemains)
+		t.at -= 2 * keepRemains.Milliseconds()
 		q.replica.tombs[seq] = t
 	}
 	q.replica.mu.Unlock()
@@ -95,4 +98,86 @@ func Propose(q *Queue, id string) (write func(context.Context) (bool, error), er
 		}
 		return err == nil, err
 	}, err
+}
+
+// WithPoints calls point between every two writes.
+func WithPoints(point func(name string)) Option {
+	return func(s *settings) { s.point = point }
+}
+
+// URL returns the queue's URL.
+func URL(q *Queue) string { return q.url }
+
+// RecordsConfig is recordsConfig.
+func RecordsConfig() jetstream.StreamConfig { return recordsConfig(1) }
+
+// Depart marks an item as on its way to another queue. What it returns asks, much
+// later, whether it has arrived.
+func Depart(ctx context.Context, q *Queue, to, id string) (func(context.Context) (bool, error), error) {
+	j := journey{To: to, Batch: "late", At: q.clock.now()}
+	q.replica.mu.Lock()
+	x := q.replica.items[id]
+	q.replica.mu.Unlock()
+	_, err := q.changeAll(ctx, []*item{x}, departs(j))
+	return func(ctx context.Context) (bool, error) { return q.arrived(ctx, j) }, err
+}
+
+// DeleteStreams deletes every queue and all records of the server.
+func DeleteStreams(ctx context.Context, q *Queue) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	list := q.js.StreamNames(ctx)
+	for name := range list.Name() {
+		if err := q.js.DeleteStream(ctx, name); err != nil {
+			return err
+		}
+	}
+	return list.Err()
+}
+
+// Unfollow ends the reading of the queue's stream, as the client library does when
+// it cannot go on.
+func Unfollow(q *Queue) error { return q.tail.sub.Unsubscribe() }
+
+// Hold keeps a queue from applying what it reads until release is called.
+func Hold(q *Queue) (release func()) {
+	q.tail.reading.Lock()
+	return q.tail.reading.Unlock
+}
+
+// Picker is the choice of the next item among n that wait, each with a key of its
+// own, by a process that has these lanes.
+func Picker(n int, lanes pipeline.LaneSet) func() bool {
+	r := newReplica(names{"q"}, make(chan struct{}, 1))
+	r.read = &progress{}
+	for i := range n {
+		r.addItem(uint64(i+1), itemRecord{ID: strconv.Itoa(i), Key: strconv.Itoa(i), Priority: i % 10})
+	}
+	return func() bool {
+		x := r.turns.pick(1, lanes)
+		if x != nil {
+			r.turns.release(x)
+		}
+		return x != nil
+	}
+}
+
+// Fill writes n items that are ready without waiting for each answer.
+func Fill(ctx context.Context, q *Queue, n int, body []byte) error {
+	for i := range n {
+		id := strconv.Itoa(i)
+		m, err := message(q.names.item(id), itemRecord{ID: id, Enqueued: q.clock.now(), Body: len(body), Nonce: id}, body)
+		if err == nil {
+			_, err = q.js.PublishMsgAsync(m, jetstream.WithStallWait(patience))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	select {
+	case <-q.js.PublishAsyncComplete():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -316,6 +316,35 @@ func TestConnectionCut(t *testing.T) {
 	}
 }
 
+// TestFirstMessageLost: the connection breaks while the stream's first message is
+// delivered, which the client library does not notice.
+func TestFirstMessageLost(t *testing.T) {
+	p := newProxy(t, startServer(t, t.TempDir()).Addr().String())
+	q := mustOpen(t, "nats://"+p.addr(), pipeline.QueueOptions{Create: true})
+	p.cutAfter(200)
+	mustEnqueue(t, q, pipeline.NewItem{ID: "a"})
+	if items, err := q.Claim(t.Context(), 1); len(items) != 1 || err != nil || p.cuts() != 1 {
+		t.Errorf("claimed %v after %d cuts, error %v", names(items), p.cuts(), err)
+	}
+}
+
+// TestReadingGoesOn: the client library gives up following the stream; the queue
+// does not.
+func TestReadingGoesOn(t *testing.T) {
+	a, b, _ := pair(t)
+	for i := range 3 {
+		if err := nats.Unfollow(a); err != nil {
+			t.Fatal(err)
+		}
+		mustEnqueue(t, b, pipeline.NewItem{ID: fmt.Sprint("of b ", i)})
+		mustEnqueue(t, a, pipeline.NewItem{ID: fmt.Sprint("of a ", i)})
+		items, err := a.Claim(t.Context(), 5)
+		if err != nil || len(items) != 2 {
+			t.Fatalf("claimed %v, error %v", names(items), err)
+		}
+	}
+}
+
 // proxy forwards connections and breaks them after so many bytes from the server.
 type proxy struct {
 	l    net.Listener

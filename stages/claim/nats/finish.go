@@ -24,8 +24,7 @@ func (q *Queue) Ack(ctx context.Context, it *pipeline.Item, o pipeline.Outcome) 
 	}
 	return q.end(ctx, "ack", it, func(x *item, now int64) (stateRecord, *pipeline.Event, error) {
 		next := x.st
-		ended := next.State == pipeline.StateDone || next.State == pipeline.StateDead
-		if ended && next.Token == uint64(it.Token) && next.Result == o.Result && next.Digest == o.Digest {
+		if ended(next.State) && next.Token == uint64(it.Token) && next.Result == o.Result && next.Digest == o.Digest {
 			return next, nil, errUnchanged
 		}
 		if !holds(x, it) {

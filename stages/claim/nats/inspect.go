@@ -23,8 +23,13 @@ func (q *Queue) Stats(ctx context.Context) (pipeline.QueueStats, error) {
 	defer r.mu.Unlock()
 	s := pipeline.QueueStats{Ready: r.count[pipeline.StateReady], Leased: r.count[pipeline.StateLeased],
 		Done: r.count[pipeline.StateDone], Dead: r.count[pipeline.StateDead]}
-	s.Delayed, _ = r.turns.waiting(q.clock.now())
+	now := q.clock.now()
+	s.Delayed, _ = r.turns.waiting(now)
 	s.Enqueued = s.Ready + s.Leased + s.Done + s.Dead
+	s.Paused = r.paused
+	if x := r.turns.oldest(now); x != nil {
+		s.AgeSeconds = max(0, time.Duration(now-x.Enqueued)*time.Millisecond).Seconds()
+	}
 	return s, nil
 }
 
@@ -39,6 +44,16 @@ func (q *Queue) Pending(ctx context.Context) (n int64, next time.Time, err error
 	return q.replica.count[pipeline.StateReady] + q.replica.count[pipeline.StateLeased], instant(at), nil
 }
 
+// Count returns how many entries match, as of one moment.
+func (q *Queue) Count(ctx context.Context, f pipeline.Filter) (int64, error) {
+	if err := q.catchUp(ctx); err != nil {
+		return 0, q.fail("count", err)
+	}
+	q.replica.mu.Lock()
+	defer q.replica.mu.Unlock()
+	return int64(len(q.replica.selected(f, q.clock.now(), f.Limit, nil))), nil
+}
+
 func (q *Queue) catchUp(ctx context.Context) error {
 	if err := q.usable(ctx); err != nil {
 		return err
@@ -46,12 +61,15 @@ func (q *Queue) catchUp(ctx context.Context) error {
 	return q.barrier(ctx)
 }
 
-// selected returns the items of a filter, oldest first; limit 0 is no limit.
-// Call it with the replica locked.
-func (r *replica) selected(f pipeline.Filter, limit int) []*item {
-	match := func(x *item) bool {
-		return !x.gone && (f.State == "" || x.st.State == f.State) && (f.Key == "" || x.Key == f.Key)
-	}
+// matches reports whether a filter selects the item.
+func (x *item) matches(f pipeline.Filter, now int64) bool {
+	return !x.gone && (f.State == "" || x.st.State == f.State) && (f.Key == "" || x.Key == f.Key) &&
+		(f.Result == "" || x.st.Result == f.Result) && (f.OlderThan <= 0 || now-x.Enqueued >= f.OlderThan.Milliseconds())
+}
+
+// selected returns the items of a filter that also pass a test, oldest first;
+// limit 0 is no limit. Call it with the replica locked.
+func (r *replica) selected(f pipeline.Filter, now int64, limit int, also func(*item) bool) []*item {
 	from := r.order
 	if f.IDs != nil {
 		from = nil
@@ -67,7 +85,7 @@ func (r *replica) selected(f pipeline.Filter, limit int) []*item {
 		if limit > 0 && len(out) == limit {
 			break
 		}
-		if match(x) {
+		if x.matches(f, now) && (also == nil || also(x)) {
 			out = append(out, x)
 		}
 	}
@@ -76,18 +94,22 @@ func (r *replica) selected(f pipeline.Filter, limit int) []*item {
 
 // seen is an entry with what is needed to read the rest of it.
 type seen struct {
-	entry  pipeline.Entry
-	item   item
-	rev    uint64
-	events int
+	entry pipeline.Entry
+	item  item
+	past  past
 }
 
-func (q *Queue) see(x *item) seen {
+// look notes where an item stands. Call it with the replica locked.
+func (q *Queue) look(x *item) seen {
 	st := x.st
 	e := pipeline.Entry{ID: x.ID, Queue: q.names.queue, State: st.State, Key: x.Key, Priority: x.Priority, Attempts: st.Attempts,
 		Token: int64(st.Token), Owner: st.Owner, Enqueued: instant(x.Enqueued), NotBefore: instant(st.NotBefore), Deadline: instant(x.deadline()),
-		LeaseUntil: instant(st.LeaseUntil), Ended: instant(st.Ended), Result: st.Result, Digest: st.Digest, Trace: x.Trace}
-	return seen{e, item{itemRecord: x.itemRecord, seq: x.seq}, x.rev, st.Events}
+		LeaseUntil: instant(st.LeaseUntil), Ended: instant(st.Ended), Result: st.Result, Digest: st.Digest, Trace: x.Trace,
+		MaxAttempts: x.MaxAttempts, Cancelled: st.Cancelled}
+	if e.IdempotencyKey = q.replica.heldIdem(x, q.clock.now()); e.IdempotencyKey != "" {
+		e.IdempotencyScope, e.IdempotencyUntil = x.scope(), instant(x.IdemUntil)
+	}
+	return seen{e, item{itemRecord: x.itemRecord, seq: x.seq}, x.past()}
 }
 
 // List returns entries without bodies and history, oldest first.
@@ -100,8 +122,8 @@ func (q *Queue) List(ctx context.Context, f pipeline.Filter) ([]pipeline.Entry, 
 	}
 	q.replica.mu.Lock()
 	all := []seen{}
-	for _, x := range q.replica.selected(f, f.Limit) {
-		all = append(all, q.see(x))
+	for _, x := range q.replica.selected(f, q.clock.now(), f.Limit, nil) {
+		all = append(all, q.look(x))
 	}
 	q.replica.mu.Unlock()
 	errs := make([]error, len(all))
@@ -129,45 +151,59 @@ func (q *Queue) complete(ctx context.Context, s *seen) error {
 	if s.entry.State != pipeline.StateDead {
 		return nil
 	}
-	history, err := q.history(ctx, s.rev, s.events)
+	history, err := q.history(ctx, s.past)
 	var refused conflict
 	if err != nil && !errors.As(err, &refused) {
 		return err
 	}
-	if len(history) > 0 {
-		s.entry.Error = history[len(history)-1].Error
-	}
+	s.entry.Error = lastError(s.entry.State, history)
 	return nil
+}
+
+// lastError returns why an item is dead.
+func lastError(s pipeline.ItemState, history []pipeline.Event) string {
+	if s != pipeline.StateDead || len(history) == 0 {
+		return ""
+	}
+	return history[len(history)-1].Error
 }
 
 // Show returns one whole entry or ErrNotFound, as of one moment.
 func (q *Queue) Show(ctx context.Context, id string) (pipeline.Entry, error) {
+	if err := q.catchUp(ctx); err != nil {
+		return pipeline.Entry{}, q.fail("show", err)
+	}
+	e, err := q.whole(ctx, func() *item { return q.replica.items[id] })
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return e, fmt.Errorf("%s: queue %q: item %q: %w", q.url, q.names.queue, id, err)
+	}
+	return e, q.fail("show", err)
+}
+
+// whole reads an entry with everything that it has. If it changes meanwhile, it
+// is found again.
+func (q *Queue) whole(ctx context.Context, find func() *item) (pipeline.Entry, error) {
 	for {
-		if err := q.catchUp(ctx); err != nil {
-			return pipeline.Entry{}, q.fail("show", err)
-		}
 		q.replica.mu.Lock()
-		x := q.replica.items[id]
-		var s seen
-		if x != nil {
-			s = q.see(x)
+		x := find()
+		if x == nil || x.gone {
+			q.replica.mu.Unlock()
+			return pipeline.Entry{}, pipeline.ErrNotFound
 		}
+		s := q.look(x)
 		q.replica.mu.Unlock()
-		if x == nil {
-			return pipeline.Entry{}, fmt.Errorf("%s: queue %q: item %q: %w", q.url, q.names.queue, id, pipeline.ErrNotFound)
-		}
-		history, err := q.history(ctx, s.rev, s.events)
+		history, err := q.history(ctx, s.past)
 		var refused conflict
 		if errors.As(err, &refused) {
+			if err := q.barrier(ctx); err != nil {
+				return pipeline.Entry{}, err
+			}
 			continue // it has changed in between
 		}
 		if err == nil {
-			s.entry.History = history
+			s.entry.History, s.entry.Error = history, lastError(s.entry.State, history)
 			s.entry.Meta, s.entry.Body, err = q.payload(ctx, &s.item)
 		}
-		if err != nil {
-			return pipeline.Entry{}, q.fail("show", err)
-		}
-		return s.entry, nil
+		return s.entry, err
 	}
 }

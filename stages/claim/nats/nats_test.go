@@ -35,6 +35,31 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// soak is the environment variable that asks for the suite on every kind of
+// server.
+const soak = "WAYBILL_SOAK_NATS"
+
+// TestConformanceEverywhere runs the suite embedded in the process, without the
+// tests that need two processes, and on three nodes.
+func TestConformanceEverywhere(t *testing.T) {
+	if os.Getenv(soak) == "" {
+		t.Skip("the suite runs on one server; " + soak + "=1 runs it embedded and on a cluster too")
+	}
+	t.Run("embedded", func(t *testing.T) {
+		claimtest.Exercise(t, func(t testing.TB) claimtest.Store { return newStore("nats:embedded?dir="+t.TempDir(), "") })
+	})
+	t.Run("cluster", func(t *testing.T) {
+		c := startCluster(t, 3)
+		claimtest.Exercise(t, func(t testing.TB) claimtest.Store {
+			clear := mustOpen(t, c.url(), pipeline.QueueOptions{Create: true})
+			if err := nats.DeleteStreams(t.Context(), clear); err != nil {
+				t.Fatal(err)
+			}
+			return newStore(c.url(), c.url())
+		})
+	})
+}
+
 // newStore is a store whose clock stands still.
 func newStore(url, location string) claimtest.Store {
 	c := &clock{now: time.Now()}
@@ -60,11 +85,12 @@ func open(d pipeline.QueueDriver, url string, o pipeline.QueueOptions) (*nats.Qu
 	return src.(*nats.Queue), nil
 }
 
-// startServer runs a server on loopback that ends with the test.
+// startServer runs a server on loopback that ends with the test. It does not sync:
+// what the tests kill is its clients.
 func startServer(t testing.TB, dir string) *server.Server {
 	t.Helper()
 	return runServer(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: dir, SyncAlways: true, MaxPayload: 2 << 20})
+		JetStream: true, StoreDir: dir, MaxPayload: 2 << 20})
 }
 
 func runServer(t testing.TB, o *server.Options) *server.Server {

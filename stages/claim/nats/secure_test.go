@@ -1,13 +1,16 @@
 package nats_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -50,6 +53,77 @@ func TestTLSAndPassword(t *testing.T) {
 	}
 	if _, err := open(nats.Driver(), "nats://me:secret@"+host+"?ca=absent.pem", pipeline.QueueOptions{Dir: dir}); err == nil {
 		t.Error("a missing file was ignored")
+	}
+}
+
+// TestSecretsStaySecret: whatever goes wrong, neither the error nor the log has
+// the password, the token or the seed.
+func TestSecretsStaySecret(t *testing.T) {
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := user.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string][]byte{"user.nk": seed, "odd.nk": append([]byte("SU"), seed[:20]...), "user.creds": append([]byte("-----BEGIN USER NKEY SEED-----\n"), seed...)} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := runServer(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true,
+		StoreDir: t.TempDir(), MaxPayload: 1 << 20, Username: "me", Password: "sesame"})
+	host := s.Addr().String() // its small payload is worth a line in the log
+	p := newProxy(t, host)
+	var log bytes.Buffer
+	var said []error
+	options := pipeline.QueueOptions{Create: true, Dir: dir, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	for url, code := range map[string]string{
+		"nats://me:sesame0@" + host:                   "not-authorized",
+		"nats://" + host + "?nkey=user.nk":            "not-authorized",
+		"nats://" + host + "?nkey=odd.nk":             "bad-credentials",
+		"nats://" + host + "?creds=user.creds":        "not-authorized",
+		"nats://" + host + "?creds=absent.creds":      "bad-credentials",
+		"nats://sesame@127.0.0.1:1":                   "queue-unreachable",
+		"nats://me:sesame@" + host + "/sesame":        "bad-url",
+		"nats://me:sesame@" + host + "?replicas=9":    "bad-url",
+		"nats://me:sesame@" + host + "?pass=1&x=%zz":  "bad-url",
+		"nats://me:ses%ame@" + host:                   "bad-url",
+		"nats://me:sesame@" + host + "?ca=absent.pem": "bad-credentials",
+	} {
+		_, err := open(nats.Driver(), url, options)
+		if said = append(said, err); pipeline.CodeOf(err) != code {
+			t.Errorf("%s: error %v, want %s", url, err, code)
+		}
+	}
+	q, err := open(nats.Driver(), "nats://me:sesame@"+p.addr(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cutAfter(200)
+	mustEnqueue(t, q, pipeline.NewItem{ID: "a"})
+	_, err = q.Enqueue(t.Context(), []pipeline.NewItem{{ID: "a"}})
+	_, absent := q.Show(t.Context(), "b")
+	_, queue := open(nats.Driver(), "nats://me:sesame@"+p.addr(), pipeline.QueueOptions{Queue: "absent"})
+	said = append(said, err, absent, queue)
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = q.Pending(t.Context())
+	for _, err := range append(said, err) {
+		text := fmt.Sprintf("%+v %#v", err, err)
+		var typed *pipeline.Error
+		if errors.As(err, &typed) {
+			text += typed.Hint
+		}
+		if err == nil || strings.Contains(text, "sesame") || strings.Contains(text, string(seed[:20])) {
+			t.Errorf("want an error without secrets: %v", err)
+		}
+	}
+	if text := log.String(); text == "" || strings.Contains(text, "sesame") || strings.Contains(text, string(seed)) {
+		t.Errorf("want a log without secrets: %s", text)
 	}
 }
 

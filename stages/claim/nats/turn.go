@@ -2,6 +2,7 @@ package nats
 
 import (
 	"container/heap"
+	"math/bits"
 
 	"github.com/waybill-dev/waybill/pipeline"
 )
@@ -11,8 +12,10 @@ type item struct {
 	itemRecord
 	seq  uint64 // of its message: its age, and which item of this id it is
 	st   stateRecord
-	rev  uint64 // sequence of its last state message
+	rev  uint64 // sequence of the last message on its state's subject
+	told bool   // that message is its own, and not of an earlier item of this id
 	key  *key   // nil without one
+	lane int    // that of its key
 	gone bool   // dropped, or of a call that was undone
 	busy bool   // this process is about to claim it
 
@@ -42,6 +45,9 @@ func (x *item) late(now int64) bool { return x.deadline() > 0 && x.deadline() <=
 
 // wake returns when a delayed item is claimable; 0: it is not delayed.
 func (x *item) wake() int64 {
+	if x.st.Cancelled {
+		return 0
+	}
 	if d := x.deadline(); d > 0 && d < x.st.NotBefore {
 		return d
 	}
@@ -49,6 +55,9 @@ func (x *item) wake() int64 {
 }
 
 func (x *item) ready() bool { return !x.gone && x.st.State == pipeline.StateReady }
+
+// free reports whether nobody has the item.
+func (x *item) free() bool { return x.ready() && !x.busy && x.st.Moving == nil }
 
 // hasTurn reports whether no other item of its key is leased or goes before it.
 func (x *item) hasTurn() bool {
@@ -70,9 +79,11 @@ func (k *key) head() *item {
 // claimed any more stays until it comes to the top and is thrown away there, and
 // whatever makes an item claimable offers it again.
 type turns struct {
-	byPriority [10]bySeq
+	byPriority [10]shelf
 	delayed    delays
-	picks      int64 // so far, for ageing
+	picks      int64            // so far, for ageing
+	lanes      pipeline.LaneSet // of the last claim
+	wakes      chan struct{}
 }
 
 // agedEvery: of this many claims one takes the oldest item whatever its
@@ -96,7 +107,7 @@ func (t *turns) settle(x *item) {
 
 // offer lists an item, at once or after its delay.
 func (t *turns) offer(x *item) {
-	if !x.ready() || x.busy || !x.hasTurn() {
+	if !x.free() || !x.hasTurn() {
 		return
 	}
 	if at := x.wake(); at > 0 && at != x.delayedAt {
@@ -108,9 +119,21 @@ func (t *turns) offer(x *item) {
 }
 
 func (t *turns) list(x *item) {
-	if !x.listed {
-		x.listed = true
-		heap.Push(&t.byPriority[x.Priority], x)
+	if x.listed {
+		return
+	}
+	x.listed = true
+	t.byPriority[x.Priority].push(x)
+	if x.lane == keyless || t.lanes.Has(x.lane) {
+		t.wake()
+	}
+}
+
+// wake tells who waits that a claim may find more now.
+func (t *turns) wake() {
+	select {
+	case t.wakes <- struct{}{}:
+	default: // it was told already
 	}
 }
 
@@ -119,20 +142,22 @@ func (t *turns) promote(now int64) {
 	for len(t.delayed) > 0 && (t.delayed[0].at <= now || !t.delayed[0].live()) {
 		if d := heap.Pop(&t.delayed).(delay); d.live() {
 			d.x.delayedAt = 0
-			if d.x.ready() && !d.x.busy && d.x.hasTurn() {
+			if d.x.free() && d.x.hasTurn() {
 				t.list(d.x)
 			}
 		}
 	}
 }
 
-// pick takes the next item and marks it and its key busy; nil if there is none.
-func (t *turns) pick(now int64) *item {
+// pick takes the next item of these lanes and marks it and its key busy; nil if
+// there is none.
+func (t *turns) pick(now int64, lanes pipeline.LaneSet) *item {
 	t.promote(now)
+	t.lanes = lanes
 	aged := (t.picks+1)%agedEvery == 0
 	var best *item
 	for p := len(t.byPriority) - 1; p >= 0; p-- {
-		x := t.top(p, now)
+		x := t.first(p, now, lanes)
 		if x != nil && (best == nil || x.seq < best.seq) {
 			best = x
 		}
@@ -144,7 +169,7 @@ func (t *turns) pick(now int64) *item {
 		return nil
 	}
 	t.picks++
-	heap.Pop(&t.byPriority[best.Priority])
+	t.byPriority[best.Priority].pop(best.lane)
 	best.listed, best.busy = false, true
 	if best.key != nil {
 		best.key.busy = true
@@ -152,15 +177,39 @@ func (t *turns) pick(now int64) *item {
 	return best
 }
 
-// top returns the oldest claimable item of a priority.
-func (t *turns) top(priority int, now int64) *item {
-	h := &t.byPriority[priority]
-	for len(*h) > 0 {
-		x := (*h)[0]
-		if x.ready() && !x.busy && x.hasTurn() && x.wake() <= now {
+// oldest returns the claimable item that waits longest, of all lanes.
+func (t *turns) oldest(now int64) (best *item) {
+	t.promote(now)
+	for p := range t.byPriority {
+		if x := t.first(p, now, pipeline.AllLanes); x != nil && (best == nil || x.seq < best.seq) {
+			best = x
+		}
+	}
+	return best
+}
+
+// first returns the oldest claimable item of a priority.
+func (t *turns) first(priority int, now int64, lanes pipeline.LaneSet) (best *item) {
+	s := &t.byPriority[priority]
+	for filled := s.filled & lanes; filled != 0; filled &= filled - 1 {
+		if x := t.top(s, bits.TrailingZeros64(uint64(filled)), now); x != nil && (best == nil || x.seq < best.seq) {
+			best = x
+		}
+	}
+	if x := t.top(s, keyless, now); x != nil && (best == nil || x.seq < best.seq) {
+		best = x
+	}
+	return best
+}
+
+// top returns the oldest claimable item of a lane.
+func (t *turns) top(s *shelf, lane int, now int64) *item {
+	for len(s.lanes[lane]) > 0 {
+		x := s.lanes[lane][0]
+		if x.free() && x.hasTurn() && x.wake() <= now {
 			return x
 		}
-		heap.Pop(h)
+		s.pop(lane)
 		x.listed = false
 		if x.wake() > now {
 			t.offer(x)
@@ -183,7 +232,7 @@ func (t *turns) release(x *item) {
 func (t *turns) waiting(now int64) (n, next int64) {
 	t.promote(now)
 	for _, d := range t.delayed {
-		if !d.live() || d.at != d.x.wake() || !d.x.ready() || d.x.busy || !d.x.hasTurn() {
+		if !d.live() || d.at != d.x.wake() || !d.x.free() || !d.x.hasTurn() {
 			continue
 		}
 		if n++; next == 0 || d.at < next {
@@ -191,42 +240,4 @@ func (t *turns) waiting(now int64) (n, next int64) {
 		}
 	}
 	return n, next
-}
-
-// bySeq is a heap of items, the oldest first.
-type bySeq []*item
-
-func (h bySeq) Len() int           { return len(h) }
-func (h bySeq) Less(i, j int) bool { return h[i].seq < h[j].seq }
-func (h bySeq) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *bySeq) Push(x any)        { *h = append(*h, x.(*item)) }
-func (h *bySeq) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return x
-}
-
-// delay is an item that waits for its time.
-type delay struct {
-	at int64
-	x  *item
-}
-
-// live reports whether the entry was not replaced by a later one.
-func (d delay) live() bool { return d.x.delayedAt == d.at }
-
-// delays is a heap, the earliest first.
-type delays []delay
-
-func (h delays) Len() int           { return len(h) }
-func (h delays) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h delays) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *delays) Push(x any)        { *h = append(*h, x.(delay)) }
-func (h *delays) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
 }

@@ -1,128 +1,66 @@
 package sqlite_test
 
 import (
-	"context"
 	"fmt"
+	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/claim/claimtest"
+	"github.com/waybill-dev/waybill/stages/claim/sqlite"
 )
 
-// The cases of the research: workers at the same time, items per call.
-var loads = []struct{ workers, batch int }{{1, 1}, {8, 1}, {1, 100}, {8, 100}}
-
-func BenchmarkEnqueue(b *testing.B) {
-	for _, l := range loads {
-		b.Run(fmt.Sprintf("W%dB%d", l.workers, l.batch), func(b *testing.B) {
-			q := mustOpen(b, filepath.Join(b.TempDir(), "q.db"), pipeline.QueueOptions{Create: true})
-			b.ResetTimer()
-			spread(b, l.workers, l.batch, func(n int) (int, error) {
-				_, err := q.Enqueue(context.Background(), payloads(n))
-				return n, err
-			})
-		})
-	}
+// BenchmarkQueue is to be compared with BenchmarkFloor.
+func BenchmarkQueue(b *testing.B) {
+	claimtest.Speed(b, func(b *testing.B) claimtest.Racer { return claimtest.Queue(freshQueue(b)) })
 }
 
-func BenchmarkClaimAck(b *testing.B) {
-	for _, l := range loads {
-		b.Run(fmt.Sprintf("W%dB%d", l.workers, l.batch), func(b *testing.B) {
-			q := mustOpen(b, filepath.Join(b.TempDir(), "q.db"), pipeline.QueueOptions{Create: true})
-			for left := b.N; left > 0; left -= 1000 {
-				if _, err := q.Enqueue(context.Background(), payloads(min(left, 1000))); err != nil {
-					b.Fatal(err)
-				}
+// BenchmarkWaiting shows that a claim costs the same whatever waits.
+func BenchmarkWaiting(b *testing.B) {
+	claimtest.Waiting(b, claimtest.RoundsFrom(b, os.Getenv("WAYBILL_BENCH_ROUNDS")), func(b *testing.B, waiting int) claimtest.Racer {
+		return claimtest.Queue(crowded(b, waiting, "NULL", "NULL", nil))
+	}, 1_000, 1_000_000)
+}
+
+// BenchmarkForeignLanes is the same with items that wait in a lane of others.
+func BenchmarkForeignLanes(b *testing.B) {
+	const mine, theirs = pipeline.LaneSet(0xffffffff), "40" // half of the lanes, and one of the other half
+	claimtest.Waiting(b, claimtest.RoundsFrom(b, os.Getenv("WAYBILL_BENCH_ROUNDS")), func(b *testing.B, waiting int) claimtest.Racer {
+		return claimtest.Queue(crowded(b, waiting, "'theirs'||i", theirs, func() pipeline.LaneSet { return mine }))
+	}, 1_000, 1_000_000)
+}
+
+// BenchmarkBehindEnded shows that ended items do not slow claims down.
+func BenchmarkBehindEnded(b *testing.B) {
+	claimtest.Waiting(b, claimtest.RoundsFrom(b, os.Getenv("WAYBILL_BENCH_ROUNDS")), func(b *testing.B, done int) claimtest.Racer {
+		r := claimtest.Queue(freshQueue(b))
+		for range done / 1000 {
+			if err := r.Enqueue(1000); err != nil {
+				b.Fatal(err)
 			}
-			b.ResetTimer()
-			spread(b, l.workers, l.batch, func(n int) (int, error) { return claimAck(q, n) })
-			b.StopTimer()
-			if s, err := q.Stats(context.Background()); err != nil || s.Done != int64(b.N) {
-				b.Fatalf("%+v done of %d, error %v", s, b.N, err)
+			if _, err := r.ClaimAck(1000); err != nil {
+				b.Fatal(err)
 			}
-		})
-	}
+		}
+		return r
+	}, 1_000, 100_000)
 }
 
-// BenchmarkClaimBehindEnded shows that ended items do not slow claims down:
-// compare with W1B1.
-func BenchmarkClaimBehindEnded(b *testing.B) {
-	q := mustOpen(b, filepath.Join(b.TempDir(), "q.db"), pipeline.QueueOptions{Create: true})
-	for range 100 {
-		if _, err := q.Enqueue(context.Background(), payloads(1000)); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := claimAck(q, 1000); err != nil {
-			b.Fatal(err)
-		}
-	}
-	for left := b.N; left > 0; left -= 1000 {
-		if _, err := q.Enqueue(context.Background(), payloads(min(left, 1000))); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ResetTimer()
-	spread(b, 1, 1, func(n int) (int, error) { return claimAck(q, n) })
+func freshQueue(b *testing.B) *sqlite.Queue {
+	return mustOpen(b, filepath.Join(b.TempDir(), "q.db"), pipeline.QueueOptions{Create: true})
 }
 
-// claimAck claims n items and acknowledges them at the same time, as the
-// carriers of a run do.
-func claimAck(q pipeline.Queue, n int) (int, error) {
-	items, err := q.Claim(context.Background(), n)
-	if err != nil {
-		return 0, err
-	}
-	var wg sync.WaitGroup
-	errs := make([]error, len(items))
-	for i, it := range items {
-		wg.Go(func() {
-			errs[i] = q.Ack(context.Background(), it, pipeline.Outcome{Result: pipeline.Succeeded})
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return 0, err
-		}
-	}
-	return len(items), nil
+// crowded is a queue in which so many items wait. They are put into the file by
+// SQL, for a million takes long otherwise.
+func crowded(b *testing.B, waiting int, key, lane string, lanes func() pipeline.LaneSet) *sqlite.Queue {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "q.db")
+	q := mustOpen(b, path, pipeline.QueueOptions{Create: true, Lanes: lanes})
+	execSQL(b, path, fmt.Sprintf(`PRAGMA synchronous=OFF;
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d)
+		INSERT INTO items(queue, id, key, lane, priority, max_attempts, enqueued, not_before, deadline)
+		SELECT 1, 'waits'||i, %s, %s, 0, 0, 1, 0, 0 FROM n;
+		INSERT INTO payloads SELECT seq, NULL, '%s' FROM items; PRAGMA wal_checkpoint(TRUNCATE)`, waiting, key, lane, claimtest.SpeedBody()))
+	return q
 }
-
-// spread does b.N items of work in batches, split over the workers.
-func spread(b *testing.B, workers, batch int, work func(n int) (int, error)) {
-	var wg sync.WaitGroup
-	for w := range workers {
-		left := b.N / workers
-		if w == 0 {
-			left += b.N % workers
-		}
-		wg.Go(func() {
-			for left > 0 {
-				n, err := work(min(batch, left))
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				if n == 0 {
-					b.Error("nothing to work on")
-					return
-				}
-				left -= n
-			}
-		})
-	}
-	wg.Wait()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "items/s")
-}
-
-func payloads(n int) []pipeline.NewItem {
-	out := make([]pipeline.NewItem, n)
-	for i := range out {
-		out[i].Body = body
-	}
-	return out
-}
-
-// body has 256 bytes, as in the research.
-var body = fmt.Appendf(nil, "%q", fmt.Sprintf("%0254d", 0))

@@ -1,19 +1,13 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
-	"slices"
+	"strconv"
 
 	"github.com/waybill-dev/waybill/pipeline"
 )
-
-// agedEvery: of this many claims one takes the oldest item whatever its
-// priority, so that nothing starves.
-const agedEvery = 8
 
 // epochSize is the distance between the token floors of two opened queues: no
 // item is claimed this often by one of them.
@@ -28,9 +22,13 @@ func (q *Queue) Claim(ctx context.Context, max int) ([]*pipeline.Item, error) {
 	if err := q.begin(ctx); err != nil {
 		return nil, q.fail("claim", err)
 	}
+	lanes := pipeline.AllLanes
+	if q.opt.Lanes != nil {
+		lanes = q.opt.Lanes()
+	}
 	var out []*pipeline.Item
 	err := q.writes.do(ctx, false, func(t *tx) (err error) {
-		out, err = q.claim(t, max)
+		out, err = q.claim(t, max, lanes)
 		return err
 	})
 	if err != nil {
@@ -70,127 +68,143 @@ func (q *Queue) begin(ctx context.Context) error {
 	return nil
 }
 
-// claim is the transaction: what is due is made ready, then items are picked.
-func (q *Queue) claim(t *tx, max int) ([]*pipeline.Item, error) {
-	if err := q.sweep(t); err != nil {
+// claim is the transaction: what is due is made ready, then items are picked
+// and leased.
+func (q *Queue) claim(t *tx, max int, lanes pipeline.LaneSet) ([]*pipeline.Item, error) {
+	paused, err := q.sweep(t)
+	if err != nil || paused {
 		return nil, err
 	}
-	// Every agedEvery-th claim, counted over all calls, takes the oldest.
-	aged := (q.picks+int64(max))/agedEvery - q.picks/agedEvery
-	var out []*pipeline.Item
-	for range aged {
-		got, err := q.lease(t, oldestClaimable, q.id)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, got...)
+	picked, err := picker{q, t, lanes}.pick(max)
+	if err != nil || len(picked) == 0 {
+		return nil, err
 	}
-	if rest := max - len(out); rest > 0 && len(out) == int(aged) {
-		got, err := q.lease(t, firstClaimable, q.id, rest)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, got...)
-	}
-	q.picks += int64(len(out))
-	return out, nil
+	q.picks += int64(len(picked))
+	return q.lease(t, picked)
 }
-
-const (
-	// SQLite takes a partial index only where the statement repeats the index's
-	// condition word by word, and silently reads the whole queue otherwise.
-	// INDEXED BY makes that an error.
-	firstClaimable = `SELECT seq FROM items INDEXED BY items_claimable WHERE queue=? AND state=0 AND hold=0 ORDER BY priority DESC, seq LIMIT ?`
-	// One seek per priority.
-	oldestClaimable = `SELECT min(first) FROM (SELECT (SELECT i.seq FROM items i INDEXED BY items_claimable
-			WHERE i.queue=? AND i.state=0 AND i.hold=0 AND i.priority=p.value ORDER BY i.seq LIMIT 1) AS first
-		FROM json_each('[0,1,2,3,4,5,6,7,8,9]') p)`
-)
 
 // Why an item is condemned. Only an expired lease uses attempts up: one that was
 // given back is the business of who gave it back.
+//
+// The parameters of all statements about claimable items begin alike: queue, now,
+// the queue's attempts, the floor of the tokens.
 const (
-	exhausted = `(expired AND coalesce(nullif(max_attempts,0), ?) BETWEEN 1 AND attempts)`
-	late      = `(deadline>0 AND deadline<=?)`
-)
+	exhausted = `(expired AND coalesce(nullif(max_attempts,0), ?3) BETWEEN 1 AND attempts)`
+	late      = `(deadline>0 AND deadline<=?2)`
+	condemned = `(cancelled OR ` + late + ` OR ` + exhausted + `)`
 
-// claimed is an item with its place in the queue.
-type claimed struct {
-	seq  int64
-	item *pipeline.Item
-}
+	// What a claim changes. A condemned item gets a lease and a token, but no
+	// attempt.
+	nextAttempts = `attempts+NOT` + condemned
+	nextToken    = `max(token, ?4)+1`
+
+	// %s picks the items.
+	readClaimed = `SELECT i.seq, i.id, coalesce(i.key,''), i.priority, ` + nextAttempts + `, i.max_attempts, ` + nextToken + `, i.enqueued, i.deadline,
+			i.cancelled, ` + exhausted + `, i.traceparent, i.tracestate, p.meta, p.body
+		FROM (%s) picked CROSS JOIN items i ON i.seq=picked.seq CROSS JOIN payloads p ON p.seq=i.seq`
+	leasePicked = `UPDATE items SET state=1, expired=` + exhausted + `, attempts=` + nextAttempts + `, token=` + nextToken + `,
+			owner=?5, lease_until=?6 WHERE seq IN (SELECT value FROM json_each(?7))`
+)
 
 // lease gives the picked items to us: state, attempts, token and the lease's
 // end in one write. At most one item of a key is claimable, so a batch never
-// has two. A condemned item gets a lease and a token, but no attempt.
-func (q *Queue) lease(t *tx, pick string, args ...any) ([]*pipeline.Item, error) {
-	var got []claimed
-	args = append([]any{q.opt.MaxAttempts, t.now, q.opt.MaxAttempts, q.floor.Load(), q.opt.Owner, t.now + q.opt.Lease.Milliseconds()}, args...)
-	err := t.query(func(r *sql.Rows) error {
-		c, err := q.scanClaimed(t, r)
-		got = append(got, c)
-		return err
-	}, `UPDATE items SET state=1, expired=`+exhausted+`, attempts=attempts+NOT(`+late+` OR `+exhausted+`),
-			token=max(token, ?)+1, owner=?, lease_until=? WHERE seq IN (`+pick+`)
-		RETURNING seq, id, coalesce(key,''), priority, attempts, max_attempts, token, enqueued, deadline, expired, traceparent, tracestate,
-			(SELECT meta FROM payloads p WHERE p.seq=items.seq), (SELECT body FROM payloads p WHERE p.seq=items.seq)`, args...)
+// has two.
+func (q *Queue) lease(t *tx, picked []candidate) ([]*pipeline.Item, error) {
+	_, err := t.exec(leasePicked, q.id, t.now, q.opt.MaxAttempts, q.floor.Load(), q.opt.Owner, t.now+q.opt.Lease.Milliseconds(), seqList(picked))
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(got, func(a, b claimed) int { // RETURNING has no order
-		return cmp.Or(cmp.Compare(b.item.Priority, a.item.Priority), cmp.Compare(a.seq, b.seq))
-	})
-	out := make([]*pipeline.Item, len(got))
-	for i := range got {
-		out[i] = got[i].item
+	out := make([]*pipeline.Item, len(picked))
+	for i, c := range picked {
+		out[i] = c.item
+		if !c.unreadable {
+			continue
+		}
+		// Condemned like the others, which SQL cannot see: it counts no attempt.
+		if _, err := t.exec(`UPDATE items SET attempts=attempts-1 WHERE seq=?`, c.seq); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }
 
-func (q *Queue) scanClaimed(t *tx, r *sql.Rows) (claimed, error) {
+// seqList renders a JSON array for json_each.
+func seqList(picked []candidate) string {
+	b := append(make([]byte, 0, 2+10*len(picked)), '[')
+	for i, c := range picked {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, c.seq, 10)
+	}
+	return string(append(b, ']'))
+}
+
+func (q *Queue) scanClaimed(t *tx, r *sql.Rows) (candidate, error) {
 	it := &pipeline.Item{Queue: q.name}
-	c := claimed{item: it}
+	c := candidate{item: it}
 	var meta sql.NullString
 	var enqueued, deadline int64
-	var expired bool
+	var cancelled, exhausted bool
 	var body []byte
-	err := r.Scan(&c.seq, &it.ID, &it.Key, &it.Priority, &it.Attempt, &it.MaxAttempts, &it.Token, &enqueued, &deadline, &expired,
-		&it.Trace.Parent, &it.Trace.State, &meta, &body)
+	err := r.Scan(&c.seq, &it.ID, &it.Key, &it.Priority, &it.Attempt, &it.MaxAttempts, &it.Token, &enqueued, &deadline,
+		&cancelled, &exhausted, &it.Trace.Parent, &it.Trace.State, &meta, &body)
 	if err != nil {
 		return c, err
 	}
 	it.Enqueued, it.Deadline = instant(enqueued), instant(deadline)
-	switch {
-	case deadline > 0 && deadline <= t.now:
-		it.Condemned = pipeline.DeadlineExceeded(it.Deadline)
-	case expired:
-		it.Condemned = pipeline.AttemptsExhausted(it.Attempt)
-	}
 	if len(body) > 0 {
 		it.Input, it.Body = body, pipeline.RawBody(body, pipeline.MediaJSON)
 	}
 	if meta.Valid {
-		if err := json.Unmarshal([]byte(meta.String), &it.Meta); err != nil {
-			return c, fmt.Errorf("item %s: meta: %w", it.ID, err)
-		}
+		err = json.Unmarshal([]byte(meta.String), &it.Meta)
+	}
+	switch {
+	case cancelled:
+		it.Condemned = pipeline.CancelledItem()
+	case deadline > 0 && deadline <= t.now:
+		it.Condemned = pipeline.DeadlineExceeded(it.Deadline)
+	case exhausted:
+		it.Condemned = pipeline.AttemptsExhausted(it.Attempt)
+	case err != nil: // one bad item must not stop the others
+		it.Condemned = unreadable(err)
+		it.Attempt-- // SQL has counted it
+		c.unreadable = true
 	}
 	return c, nil
 }
 
+func unreadable(err error) *pipeline.Error {
+	return pipeline.Fail("unreadable", "the item's meta: %w", err).WithHint("the file was changed by something else; drop the item")
+}
+
 const (
-	sweepDelayed = `UPDATE items INDEXED BY items_held SET hold=0 WHERE queue=? AND state=0 AND hold>0 AND hold=1 AND not_before<=?`
-	sweepLate    = `UPDATE items INDEXED BY items_deadline SET hold=0 WHERE queue=? AND state=0 AND hold=1 AND deadline>0 AND deadline<=?`
+	inHeld = `items INDEXED BY items_held`
+	inLate = `items INDEXED BY items_deadline`
+	isDue  = ` WHERE queue=?1 AND state=0 AND hold>0 AND hold=1 AND not_before<=?2`
+	isLate = ` WHERE queue=?1 AND state=0 AND hold=1 AND deadline>0 AND deadline<=?2`
+
+	lookAround = `SELECT paused, EXISTS(SELECT 1 FROM ` + inHeld + isDue + `) OR EXISTS(SELECT 1 FROM ` + inLate + isLate + `)
+		FROM queues WHERE id=?1`
+	sweepDelayed = `UPDATE ` + inHeld + ` SET hold=0` + isDue
+	sweepLate    = `UPDATE ` + inLate + ` SET hold=0` + isLate
 )
 
 // sweep makes delayed items claimable whose time has come, or whose deadline has
-// passed. With nothing due it costs two index seeks.
-func (q *Queue) sweep(t *tx) error {
-	for _, due := range [...]string{sweepDelayed, sweepLate} {
-		if _, err := t.exec(due, q.id, t.now); err != nil {
-			return err
+// passed, unless the queue is paused. With nothing due it costs three index
+// seeks.
+func (q *Queue) sweep(t *tx) (paused bool, err error) {
+	due := false
+	err = t.query(func(r *sql.Rows) error { return r.Scan(&paused, &due) }, lookAround, q.id, t.now)
+	if err != nil || paused || !due {
+		return paused, err
+	}
+	for _, sweep := range [...]string{sweepDelayed, sweepLate} {
+		if _, err := t.exec(sweep, q.id, t.now); err != nil {
+			return false, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // row is what the upkeep of an item needs.
@@ -198,11 +212,14 @@ type row struct {
 	seq      int64
 	key      string
 	attempts int
+	frees    bool // its end makes its idempotency key free
 }
+
+const rowColumns = `seq, coalesce(key,''), attempts, idem_held AND idem_active`
 
 func scanRow(r *sql.Rows, out *[]row) error {
 	var it row
-	err := r.Scan(&it.seq, &it.key, &it.attempts)
+	err := r.Scan(&it.seq, &it.key, &it.attempts, &it.frees)
 	*out = append(*out, it)
 	return err
 }

@@ -26,7 +26,10 @@ const Scheme = "sqlite"
 // Option changes a driver, for tests.
 type Option func(*settings)
 
-type settings struct{ clock func() time.Time }
+type settings struct {
+	clock func() time.Time
+	point func(name string) // called between every two durable steps
+}
 
 // WithClock replaces the store's clock. All queues of the driver use it.
 func WithClock(now func() time.Time) Option {
@@ -35,15 +38,17 @@ func WithClock(now func() time.Time) Option {
 
 // Driver returns the driver of the scheme "sqlite". What it opens is a *Queue.
 func Driver(opts ...Option) pipeline.QueueDriver {
-	set := settings{clock: time.Now}
+	set := settings{clock: time.Now, point: func(string) {}}
 	for _, o := range opts {
 		o(&set)
 	}
+	wakes := &bells{}
 	return pipeline.QueueDriver{
 		Scheme: Scheme,
 		Doc:    "sqlite:FILE, the embedded queue: one file, no server",
+		Takes:  []string{"lanes"},
 		Open: func(ctx context.Context, url string, o pipeline.QueueOptions) (pipeline.Source, error) {
-			q, err := open(ctx, url, o, set)
+			q, err := open(ctx, url, o, set, wakes)
 			if err != nil {
 				return nil, err
 			}
@@ -55,11 +60,15 @@ func Driver(opts ...Option) pipeline.QueueDriver {
 // Queue is one queue of a file. Its methods may be called at the same time.
 type Queue struct {
 	url     string
+	path    string
 	name    string
 	id      int64 // of the row in queues
 	opt     pipeline.QueueOptions
+	set     settings
 	now     func() time.Time
 	log     *slog.Logger
+	wakes   *bells
+	bell    chan struct{}
 	reads   *sql.DB
 	writes  *writer
 	started sync.Mutex   // guards the start and the end of the reaper
@@ -70,9 +79,14 @@ type Queue struct {
 	closing sync.Once
 }
 
-var _ pipeline.Queue = (*Queue)(nil)
+var _ interface {
+	pipeline.Queue
+	pipeline.QueueTools
+	pipeline.Records
+	pipeline.Waker
+} = (*Queue)(nil)
 
-func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set settings) (*Queue, error) {
+func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set settings, wakes *bells) (*Queue, error) {
 	path, err := filePath(rawURL, o.Dir)
 	if err != nil {
 		return nil, err
@@ -80,7 +94,8 @@ func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set setti
 	if o.Format != "" || o.Checkpoint != "" {
 		return nil, pipeline.Fail("bad-option", "%s is a queue: format and checkpoint are for one-shot inputs", rawURL)
 	}
-	q := &Queue{url: rawURL, name: o.Queue, opt: o, now: set.clock, log: o.Log, stop: make(chan struct{})}
+	q := &Queue{url: rawURL, path: path, name: o.Queue, opt: o, set: set, now: set.clock, log: o.Log,
+		wakes: wakes, bell: make(chan struct{}, 1), stop: make(chan struct{})}
 	if q.name == "" {
 		q.name = "default"
 	}
@@ -96,24 +111,25 @@ func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set setti
 		}
 		return nil, q.fail("open", err)
 	}
-	if err := q.connect(ctx, path); err != nil {
+	if err := q.connect(ctx); err != nil {
 		_ = q.Close()
 		return nil, err
 	}
+	wakes.add(place{path, q.id}, q.bell)
 	return q, nil
 }
 
 // connect opens the connections, checks the schema and finds the queue.
-func (q *Queue) connect(ctx context.Context, path string) error {
+func (q *Queue) connect(ctx context.Context) error {
 	mode := "rw"
 	if q.opt.Create {
 		mode = "rwc"
 	}
 	var err error
-	if q.writes, err = openWriter(ctx, dsn(path, mode), q.now, q.opt.Create); err != nil {
+	if q.writes, err = openWriter(ctx, dsn(q.path, mode), q.set, q.ring, q.opt.Create); err != nil {
 		return q.explain(err)
 	}
-	if q.reads, err = sql.Open("sqlite", dsn(path, "rw", "query_only(1)")); err != nil {
+	if q.reads, err = sql.Open("sqlite", dsn(q.path, "rw", "query_only(1)")); err != nil {
 		return q.fail("open", err)
 	}
 	q.reads.SetMaxOpenConns(4)
@@ -196,6 +212,7 @@ func (q *Queue) Close() error {
 		close(q.stop)
 		q.started.Unlock()
 		q.reaper.Wait()
+		q.wakes.remove(place{q.path, q.id}, q.bell)
 		if q.reads != nil {
 			err = q.reads.Close()
 		}

@@ -58,7 +58,7 @@ func (q *Queue) enqueue(t *tx, items []pipeline.NewItem, metas []sql.NullString)
 	ids, idems := map[string]bool{}, map[string]string{}
 	for i := range items {
 		it := &items[i]
-		first, known, err := q.firstOf(t, it.IdempotencyKey, idems)
+		first, known, err := q.knows(t, it.IdempotencyKey, idems)
 		if err != nil {
 			return nil, err
 		}
@@ -84,20 +84,7 @@ func (q *Queue) enqueue(t *tx, items []pipeline.NewItem, metas []sql.NullString)
 		}
 		keys.add(items[i].Key)
 	}
-	return out, q.settle(t, keys)
-}
-
-// firstOf returns the item that has this idempotency key.
-func (q *Queue) firstOf(t *tx, idem string, here map[string]string) (id string, known bool, err error) {
-	if idem == "" {
-		return "", false, nil
-	}
-	if id, known = here[idem]; known {
-		return id, true, nil
-	}
-	err = t.query(func(r *sql.Rows) error { known = true; return r.Scan(&id) },
-		`SELECT id FROM items WHERE queue=? AND idem=?`, q.id, idem)
-	return id, known, err
+	return out, settle(t, q.id, keys)
 }
 
 // nameOf returns the id that was asked for, if it is free, or a new one.
@@ -106,15 +93,20 @@ func (q *Queue) nameOf(t *tx, id string, here map[string]bool) (string, error) {
 		return strings.ToLower(rand.Text()), nil
 	}
 	taken := here[id]
-	err := t.query(func(r *sql.Rows) error { taken = true; return nil },
-		`SELECT 1 FROM items WHERE queue=? AND id=?`, q.id, id)
+	err := t.query(func(r *sql.Rows) error { taken = true; return nil }, itemByID, q.id, id)
 	if err == nil && taken {
-		refusal := pipeline.Fail("duplicate-id", "queue %q has an item %q already", q.name, id).
-			WithHint("give an idempotencyKey if a second enqueue should be harmless")
-		refusal.Item = id
-		err = refusal
+		err = refused(id, pipeline.Fail("duplicate-id", "queue %q has an item %q already", q.name, id).
+			WithHint("give an idempotencyKey if a second enqueue should be harmless"))
 	}
 	return id, err
+}
+
+const itemByID = `SELECT 1 FROM items INDEXED BY items_id WHERE queue=? AND id=?`
+
+// refused says which item an error is about.
+func refused(id string, e *pipeline.Error) error {
+	e.Item = id
+	return e
 }
 
 func (q *Queue) insert(t *tx, it *pipeline.NewItem, id string, meta sql.NullString) error {
@@ -124,15 +116,31 @@ func (q *Queue) insert(t *tx, it *pipeline.NewItem, id string, meta sql.NullStri
 		hold = holdKey // settle decides
 	case notBefore > t.now:
 		hold = holdDelayed
+	default:
+		t.wake(q.id)
 	}
-	_, err := t.exec(`INSERT INTO items(queue,id,key,idem,hold,priority,max_attempts,enqueued,not_before,deadline,traceparent,tracestate,token)
-		VALUES(?,?,?,?,?,?,?,?,?,?,?,?,(SELECT value FROM meta WHERE name='dropped'))`, q.id, id, nullable(it.Key), nullable(it.IdempotencyKey), hold, it.Priority,
+	idem, err := q.takeKey(t, it)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO items(queue,id,key,lane,idem,idem_held,idem_active,idem_until,hold,priority,max_attempts,enqueued,not_before,deadline,
+			traceparent,tracestate,token)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,(SELECT value FROM meta WHERE name='dropped'))`,
+		q.id, id, nullable(it.Key), laneOf(it.Key), idem.key, idem.key.Valid, idem.active, idem.until, hold, it.Priority,
 		it.MaxAttempts, t.now, notBefore, millis(it.Deadline), it.Trace.Parent, it.Trace.State)
 	if err != nil {
 		return err
 	}
 	_, err = t.exec(`INSERT INTO payloads(seq,meta,body) VALUES(last_insert_rowid(),?,?)`, meta, []byte(it.Body))
 	return err
+}
+
+// laneOf returns the lane of a key, NULL without one.
+func laneOf(key string) sql.NullInt64 {
+	if key == "" {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: int64(pipeline.LaneOf(key)), Valid: true}
 }
 
 // keySet collects the keys whose items changed in a transaction.
@@ -159,13 +167,17 @@ const (
 // settle decides anew which item of each key is claimable: the oldest that is
 // ready, if none is leased. Its order holds even if it is delayed: then its
 // key waits with it.
-func (q *Queue) settle(t *tx, keys keySet) error {
+func settle(t *tx, queue int64, keys keySet) error {
 	for key := range keys {
-		if _, err := t.exec(clearKey, q.id, key); err != nil {
+		if _, err := t.exec(clearKey, queue, key); err != nil {
 			return err
 		}
-		if _, err := t.exec(headOfKey, t.now, q.id, key, q.id, key); err != nil {
+		n, err := t.exec(headOfKey, t.now, queue, key, queue, key)
+		if err != nil {
 			return err
+		}
+		if n > 0 {
+			t.wake(queue)
 		}
 	}
 	return nil

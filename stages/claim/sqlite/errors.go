@@ -23,12 +23,17 @@ const (
 	codeNotADB   = 26
 )
 
+// codeNoShared is an extended one, SQLITE_IOERR_SHMSIZE: the file that processes
+// share beside the WAL could not grow, which is how a full disk meets an open.
+const codeNoShared = codeIOErr | 19<<8
+
 // fail turns an error of the store into a typed one that names the file; nil
 // stays nil, and so do errors that are typed already or the caller's own.
 func (q *Queue) fail(what string, err error) error {
 	var typed *pipeline.Error
 	if err == nil || errors.As(err, &typed) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, pipeline.ErrLeaseLost) {
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, pipeline.ErrLeaseLost) ||
+		errors.Is(err, pipeline.ErrConflict) {
 		return err
 	}
 	kind, code, hint := classify(err)
@@ -37,14 +42,14 @@ func (q *Queue) fail(what string, err error) error {
 
 func classify(err error) (kind pipeline.Kind, code, hint string) {
 	var e *driver.Error
-	primary := 0
+	primary, extended := 0, 0
 	if errors.As(err, &e) {
-		primary = e.Code() & 0xff
+		primary, extended = e.Code()&0xff, e.Code()
 	}
 	switch {
 	case primary == codeBusy:
 		return pipeline.Unavailable, "queue-busy", "another process holds the write lock for more than 10 s"
-	case primary == codeFull, durable.NoRoom(err):
+	case primary == codeFull, extended == codeNoShared, durable.NoRoom(err):
 		return pipeline.Unavailable, durable.CodeDiskFull, "make room; nothing was half-written"
 	case primary == codeReadOnly, errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return pipeline.Permanent, "read-only", "the user needs the right to write the file and its folder"

@@ -21,13 +21,25 @@ func MakeReadOnly(q *Queue) error {
 	})
 }
 
+// WithPoints calls point between every two durable steps.
+func WithPoints(point func(name string)) Option {
+	return func(s *settings) { s.point = point }
+}
+
+// Version1 is the schema of the first release.
+const Version1 = version1
+
 // HotQueries are the statements that run for each item or each poll.
 func HotQueries() []string {
-	return []string{
-		firstClaimable, oldestClaimable, sweepDelayed, sweepLate, `UPDATE items SET state=2` + onLease, renewLease, findExpired,
-		clearKey, headOfKey,
-		`SELECT id FROM items WHERE queue=? AND idem=?`,
+	hot := []string{
+		lookAround, sweepDelayed, sweepLate, lowestPriority, leasePicked,
+		ackPlain, findLease, renewLease, findExpired, clearKey, headOfKey,
+		holderOfKey, itemByID, readStats, readPending, doneAfter,
 	}
+	for _, lanes := range []int{allLanes, 0, 1, 2, 63} {
+		hot = append(hot, pickFirst(lanes), pickOldest(lanes))
+	}
+	return hot
 }
 
 // CommitTogether makes one group of n writes, the busy timeout as short as it

@@ -27,7 +27,7 @@ func mustOpen(t testing.TB, path string, o pipeline.QueueOptions) *sqlite.Queue 
 	return q
 }
 
-func execSQL(t *testing.T, path, text string) {
+func execSQL(t testing.TB, path, text string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err == nil {
@@ -274,6 +274,9 @@ func TestPlans(t *testing.T) {
 	}
 	defer db.Close()
 	for _, query := range sqlite.HotQueries() {
+		if strings.Contains(query, "LIMIT ?") {
+			t.Errorf("%s\nis prepared anew each time: see limit", query)
+		}
 		rows, err := db.Query("EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
 		if err != nil {
 			t.Fatalf("%s: %v", query, err)
@@ -285,7 +288,7 @@ func TestPlans(t *testing.T) {
 				t.Fatal(err)
 			}
 			if strings.Contains(detail, "SCAN items") || strings.Contains(detail, "SCAN i") || strings.Contains(detail, "TEMP B-TREE") ||
-				strings.Contains(detail, "items_state") {
+				!strings.Contains(query, "count(") && strings.Contains(detail, "items_ended") && !strings.Contains(query, "items_ended") {
 				t.Errorf("%s\nscans: %s", query, detail)
 			}
 		}

@@ -34,40 +34,59 @@ func (q *Queue) Ack(ctx context.Context, it *pipeline.Item, o pipeline.Outcome) 
 	return q.fail("ack", q.lost(err, it))
 }
 
+const (
+	ended = ` state=?, result=?, digest=?, ended=?, lease_until=0`
+
+	// ackPlain ends an item whose end concerns no other: by far the most. It says
+	// so itself, because a worker's word for it would not do.
+	ackPlain = `UPDATE items SET` + ended + onLease + ` AND key IS NULL AND idem_active=0`
+)
+
 func (q *Queue) ack(t *tx, it *pipeline.Item, state int, o pipeline.Outcome) error {
-	ended, err := q.leave(t, it, `state=?, result=?, digest=?, ended=?, lease_until=0`, state, string(o.Result), string(o.Digest), t.now)
+	end := []any{state, string(o.Result), string(o.Digest), t.now}
+	if it.Key == "" && o.Result != pipeline.Dead && o.Result != pipeline.Dropped {
+		if n, err := t.exec(ackPlain, append(end, q.id, it.ID, it.Token)...); err != nil || n > 0 {
+			return err
+		}
+	}
+	left, err := q.leave(t, it, ended, end...)
 	if err != nil {
 		return err
 	}
-	if ended == nil {
+	if left == nil {
 		return q.acked(t, it, o)
 	}
 	switch o.Result {
 	case pipeline.Dead:
-		err = q.record(t, ended.seq, causeEvent("dead", it.Attempt, o.Cause))
+		err = q.record(t, left.seq, causeEvent("dead", it.Attempt, o.Cause))
 	case pipeline.Dropped:
-		err = q.record(t, ended.seq, causeEvent("dropped", it.Attempt, o.Cause))
+		err = q.record(t, left.seq, causeEvent("dropped", it.Attempt, o.Cause))
+	}
+	if err == nil && left.frees {
+		_, err = t.exec(releaseKey, left.seq)
 	}
 	if err != nil {
 		return err
 	}
-	return q.settle(t, keySetOf(ended.key))
+	return settle(t, q.id, keySetOf(left.key))
 }
 
 // onLease is the condition of every write of a worker: queue, id, token.
 const onLease = ` WHERE queue=? AND id=? AND token=? AND state=1`
 
-// leave is the one conditional write by which an item leaves its lease; nil
-// without an error says that the condition did not hold.
+const findLease = `SELECT ` + rowColumns + ` FROM items INDEXED BY items_id` + onLease
+
+// leave takes an item from its lease under the condition of a worker's write;
+// nil without an error says that it did not hold. To read and to write, both
+// under the write lock, is cheaper than one write with RETURNING.
 func (q *Queue) leave(t *tx, it *pipeline.Item, set string, args ...any) (*row, error) {
 	var left []row
-	args = append(args, q.id, it.ID, it.Token)
-	err := t.query(func(r *sql.Rows) error { return scanRow(r, &left) },
-		`UPDATE items SET `+set+onLease+` RETURNING seq, coalesce(key,''), attempts`, args...)
+	err := t.query(func(r *sql.Rows) error { return scanRow(r, &left) }, findLease, q.id, it.ID, it.Token)
 	if err != nil || len(left) == 0 {
 		return nil, err
 	}
-	return &left[0], nil
+	_, err = t.exec(`UPDATE items SET`+set+` WHERE seq=?`, append(args, left[0].seq)...)
+	return &left[0], err
 }
 
 // acked reports whether this very acknowledgement was written before.
@@ -88,6 +107,10 @@ func (q *Queue) Nack(ctx context.Context, it *pipeline.Item, r pipeline.Release)
 	return q.fail("nack", q.lost(err, it))
 }
 
+// toReady: a cancelled item waits for nothing.
+const toReady = ` state=0, hold=CASE WHEN cancelled THEN 0 ELSE ? END, not_before=CASE WHEN cancelled THEN 0 ELSE ? END,
+	attempts=attempts-?, lease_until=0, owner=''`
+
 func (q *Queue) nack(t *tx, it *pipeline.Item, r pipeline.Release) error {
 	refund, what := 0, "retry"
 	if r.Refund {
@@ -98,20 +121,22 @@ func (q *Queue) nack(t *tx, it *pipeline.Item, r pipeline.Release) error {
 	}
 	hold, notBefore := holdNone, int64(0)
 	if r.After > 0 {
-		// Rounded up: the wait is a lower bound.
-		hold, notBefore = holdDelayed, t.now+r.After.Milliseconds()+1
+		hold, notBefore = holdDelayed, after(t.now, r.After)
 	}
-	back, err := q.leave(t, it, `state=0, hold=?, not_before=?, attempts=attempts-?, lease_until=0, owner=''`, hold, notBefore, refund)
+	back, err := q.leave(t, it, toReady, hold, notBefore, refund)
 	if err != nil {
 		return err
 	}
 	if back == nil {
 		return pipeline.ErrLeaseLost
 	}
+	if hold == holdNone {
+		t.wake(q.id)
+	}
 	if err := q.record(t, back.seq, causeEvent(what, it.Attempt, r.Cause)); err != nil {
 		return err
 	}
-	return q.settle(t, keySetOf(back.key))
+	return settle(t, q.id, keySetOf(back.key))
 }
 
 const renewLease = `UPDATE items SET lease_until=?` + onLease
@@ -151,8 +176,12 @@ func (q *Queue) lost(err error, it *pipeline.Item) error {
 
 // record adds an event to an item's history.
 func (q *Queue) record(t *tx, seq int64, e pipeline.Event) error {
+	return q.recordAt(t, seq, t.now, e)
+}
+
+func (q *Queue) recordAt(t *tx, seq, at int64, e pipeline.Event) error {
 	_, err := t.exec(`INSERT INTO events(seq,at,attempt,what,kind,code,stage,error) VALUES(?,?,?,?,?,?,?,?)`,
-		seq, t.now, e.Attempt, e.What, e.Kind, e.Code, e.Stage, e.Error)
+		seq, at, e.Attempt, e.What, e.Kind, e.Code, e.Stage, e.Error)
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ type expired struct {
 }
 
 const findExpired = `SELECT seq, coalesce(key,''), attempts, owner FROM items INDEXED BY items_leased
-	WHERE queue=? AND state=1 AND lease_until<=? ORDER BY lease_until LIMIT ?`
+	WHERE queue=? AND state=1 AND lease_until<=? ORDER BY lease_until` + limit
 
 func (q *Queue) reap(t *tx) (int, error) {
 	var all []expired
@@ -73,6 +73,9 @@ func (q *Queue) reap(t *tx) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if len(all) > 0 {
+		t.wake(q.id)
+	}
 	keys := keySet{}
 	for _, e := range all {
 		keys.add(e.key)
@@ -80,7 +83,7 @@ func (q *Queue) reap(t *tx) (int, error) {
 			return 0, err
 		}
 	}
-	return len(all), q.settle(t, keys)
+	return len(all), settle(t, q.id, keys)
 }
 
 func (q *Queue) takeBack(t *tx, e expired) error {

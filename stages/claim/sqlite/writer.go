@@ -20,6 +20,8 @@ type writer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	clock func() time.Time
+	point func(name string) // where a test kills the process
+	ring  func(queue int64) // tells that something may have become claimable
 	ops   chan *op
 	stop  chan struct{}
 	done  chan struct{}
@@ -35,7 +37,8 @@ type op struct {
 	done    chan struct{}
 }
 
-func openWriter(ctx context.Context, dsn string, clock func() time.Time, create bool) (*writer, error) {
+// openWriter opens the connection, and the file as it must be.
+func openWriter(ctx context.Context, dsn string, set settings, ring func(queue int64), create bool) (*writer, error) {
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, err
@@ -44,8 +47,8 @@ func openWriter(ctx context.Context, dsn string, clock func() time.Time, create 
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	w := &writer{db: db, conn: conn, clock: clock, stmts: map[string]*sql.Stmt{},
-		ops: make(chan *op), stop: make(chan struct{}), done: make(chan struct{}), full: true}
+	w := &writer{db: db, conn: conn, clock: set.clock, point: set.point, ring: ring, stmts: map[string]*sql.Stmt{},
+		ops: make(chan *op, maxGroup), stop: make(chan struct{}), done: make(chan struct{}), full: true}
 	if err := w.prepare(ctx, create); err != nil {
 		return nil, errors.Join(err, conn.Close(), db.Close())
 	}
@@ -56,7 +59,7 @@ func openWriter(ctx context.Context, dsn string, clock func() time.Time, create 
 // prepare checks the schema before it changes anything: a foreign file stays
 // as it is, its journal mode included.
 func (w *writer) prepare(ctx context.Context, create bool) error {
-	if err := checkSchema(ctx, w.conn, create); err != nil {
+	if err := w.checkSchema(ctx, create); err != nil {
 		return err
 	}
 	_, err := w.conn.ExecContext(ctx, `PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000`)
@@ -70,11 +73,26 @@ func (w *writer) do(ctx context.Context, durable bool, f func(*tx) error) error 
 	o := &op{run: f, durable: durable, done: make(chan struct{})}
 	select {
 	case w.ops <- o:
-		<-o.done
-		return o.err
+		return w.wait(o)
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-w.stop:
+		return errClosed
+	}
+}
+
+// wait returns what became of the op. The loop may have ended between the
+// op's being put into the channel and its being looked for there.
+func (w *writer) wait(o *op) error {
+	select {
+	case <-o.done:
+		return o.err
+	case <-w.done:
+	}
+	select {
+	case <-o.done:
+		return o.err
+	default:
 		return errClosed
 	}
 }
@@ -83,13 +101,16 @@ func (w *writer) loop() {
 	defer close(w.done)
 	group := make([]*op, 0, maxGroup)
 	for {
+		stopped := false
 		select {
 		case o := <-w.ops:
 			group = append(group[:0], o)
 		case <-w.stop:
+			group, stopped = group[:0], true
+		}
+		if group = w.gather(group); len(group) == 0 && stopped {
 			return
 		}
-		group = w.gather(group)
 		w.commit(group)
 		for _, o := range group {
 			close(o.done)
@@ -167,7 +188,12 @@ func (w *writer) transaction(group []*op) (err error) {
 		}
 	}
 	if err = t.failed; err == nil {
+		w.point("before the commit")
 		if _, err = w.stmtExec("COMMIT"); err == nil {
+			w.point("committed")
+			for queue := range t.woken {
+				w.ring(queue)
+			}
 			return nil
 		}
 	}
@@ -228,7 +254,16 @@ func (w *writer) stmtExec(query string, args ...any) (sql.Result, error) {
 type tx struct {
 	w      *writer
 	now    int64 // Unix milliseconds, read under the write lock
+	woken  map[int64]struct{}
 	failed error
+}
+
+// wake notes that an item of the queue may have become claimable.
+func (t *tx) wake(queue int64) {
+	if t.woken == nil {
+		t.woken = map[int64]struct{}{}
+	}
+	t.woken[queue] = struct{}{}
 }
 
 // exec runs a statement and returns how many rows it changed.
