@@ -9,7 +9,7 @@ MODULES := plugins/sdk/go examples/capture/kernels/readable stages/claim/mongodb
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export CGO_ENABLED ?= 1
 
-.PHONY: help demo test soak bench lint generate build kernels browser toolchains clean
+.PHONY: help demo test soak peers scale mutate bench lint generate build kernels browser toolchains clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t12
@@ -21,8 +21,19 @@ test: kernels browser toolchains ## everything, with the race detector on
 	$(GO) test -race -timeout 20m ./...
 	@for m in $(MODULES); do (cd $$m && $(GO) test ./...) || exit 1; done
 
-soak: ## 100,000 items through each conformance kernel: equal in two processes, memory flat
+soak: ## 100,000 items through each conformance kernel; 30 minutes of chaos on each shared queue
 	WAYBILL_SOAK_ITEMS=100000 $(GO) test ./plugins -run 'TestSoak' -count=1 -v -timeout 60m
+	WAYBILL_CHAOS=30m $(GO) test ./internal/chaostest -run TestChaos -parallel 3 -count=1 -v -timeout 90m
+
+scale: ## items per second with 1, 2, 4 and 8 processes on each shared queue
+	WAYBILL_SCALE=1 $(GO) test ./internal/chaostest -run TestScale -count=1 -v -timeout 30m
+
+mutate: ## leave each guard of the claim protocol out, of its model and of each queue driver, and see a test fail
+	WAYBILL_MODEL_WORKERS=3 $(GO) test ./spec/claimmodel -count=1 -v -timeout 30m
+	$(GO) run ./internal/mutate
+
+peers: ## what other engines do wrong: FerretDB 1, whose claims are not atomic, is refused
+	cd stages/claim/mongodb/ferrettest && $(GO) vet . && $(GO) test -count=1 -v -run . . | grep -E '^(---|ok|FAIL|panic)|claims of'; exit $${PIPESTATUS[0]}
 
 bench: build ## measure, print ratios, write bench/results.json
 	$(GO) run ./bench -waybill $(BIN) -out bench/results.json

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/runtime/cluster"
 	"github.com/waybill-dev/waybill/runtime/internal/meter"
 	"github.com/waybill-dev/waybill/runtime/internal/sched"
 )
@@ -19,6 +20,7 @@ type stage struct {
 	batcher pipeline.Batcher
 	collect *sched.Collector // nil unless batcher is set
 	breaker *breaker         // nil unless configured
+	limit   *cluster.Limiter // nil unless configured
 	retries retryBudget
 	outage  outage
 	meter   *meter.Stage
@@ -165,6 +167,6 @@ func (e *engine) env(sp *pipeline.StagePlan) pipeline.Env {
 		Run: pipeline.RunInfo{ID: e.o.RunID, Pipeline: e.plan.Name, Source: e.plan.Source, Digest: e.plan.Digest,
 			Version: e.o.Version, MaxAttempts: e.plan.Run.Retry.Attempts},
 		Stage: sp.Name, Kind: sp.Kind, Pos: sp.Pos, Concurrency: n,
-		CacheDir: e.o.CacheDir, RuntimeDir: e.o.RuntimeDir, Stdout: e.o.Stdout, Stdin: e.o.Stdin,
+		CacheDir: e.o.CacheDir, RuntimeDir: e.o.RuntimeDir, Stdout: e.o.Stdout, Stdin: e.o.Stdin, Lanes: e.lanes,
 	}
 }

@@ -8,6 +8,7 @@
 //	carriers pull items         (internal/feed) only when free, by lane
 //	walk them through the line  (internal/sched) permits, order, batches
 //	call each stage             (stage.go)      breaker, span, timeout, budget, clock
+//	share with other processes  (member.go)     runtime/cluster: lanes, limits (limit.go), version
 //	judge how the walk ended    (judge.go)      the error's kind and on_error decide
 //	carry the verdict out       (settle.go)     evidence first (evidence.go), then the queue, then the counters
 //	drain and close             (drain.go, run.go)

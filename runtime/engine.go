@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/runtime/cluster"
 	"github.com/waybill-dev/waybill/runtime/internal/feed"
 	"github.com/waybill-dev/waybill/runtime/internal/sched"
 	"github.com/waybill-dev/waybill/runtime/telemetry"
@@ -30,6 +31,12 @@ type engine struct {
 	owned      []owned
 	lease      time.Duration
 	clocked    bool // somebody wants to know how long each item took
+
+	member atomic.Pointer[cluster.Member] // nil until the run has joined, or if it need not
+	depth  depth
+	// keeper renews the membership until stopKeep is called.
+	keeper   sync.WaitGroup
+	stopKeep context.CancelFunc
 
 	line  sched.Line
 	quiet *sched.Quiet // nil unless a stage gathers batches

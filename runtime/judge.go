@@ -79,6 +79,10 @@ func (e *engine) unavailable(f *sched.Flight, err error) verdict {
 	if s == nil {
 		return v
 	}
+	if pipeline.CodeOf(err) == codeLimited { // no outage, and nobody is to blame
+		v.after = max(v.after, limitWait(e.past.crowdedOut(f.Item.ID)))
+		return v
+	}
 	lasting := true
 	if pipeline.CodeOf(err) != codeBreaker {
 		var wait time.Duration

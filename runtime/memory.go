@@ -27,6 +27,8 @@ type past struct {
 	served          int64
 	// unwitnessed counts how often its end could not be put on record.
 	unwitnessed int
+	// limited counts how often in a row a limit had no room for it.
+	limited int
 }
 
 const (
@@ -60,6 +62,17 @@ func (m *memory) toBlame(id string, served int64) bool {
 	return p.blamed >= maxBlamed || p.refunds >= maxRefunds
 }
 
+// crowdedOut books that a limit had no room for an item, and returns how often in a
+// row that happened before.
+func (m *memory) crowdedOut(id string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.get(id)
+	p.limited++
+	m.put(id, p)
+	return p.limited - 1
+}
+
 // hopeless books that an item's end could not be put on record, and reports
 // whether that happened too often.
 func (m *memory) hopeless(id string) bool {
@@ -78,7 +91,7 @@ func (m *memory) released(id string, worked time.Duration, refund bool) {
 	p := m.get(id)
 	p.worked += worked
 	if !refund {
-		p.refunds, p.blamed = 0, 0
+		p.refunds, p.blamed, p.limited = 0, 0, 0
 	}
 	m.put(id, p)
 }

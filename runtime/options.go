@@ -38,6 +38,9 @@ type Options struct {
 	MetricsAddr string
 	// RunID identifies the run in logs, spans and receipts; empty makes one.
 	RunID string
+	// Rollback lets a pipeline run whose version is lower than that of the
+	// processes on its queue, which then make way for it.
+	Rollback bool
 	// Version is the engine's version, for receipts.
 	Version string
 	// CacheDir and RuntimeDir are given to stages (see pipeline.Env).

@@ -24,8 +24,9 @@ import (
 //
 // Stats is never nil. The error is nil when the work was done, also if items
 // failed (Stats says how many); else errors.As finds a *StartError (nothing was
-// claimed), *StopError, *AbandonedError or *UnsettledError, and errors.Is finds
-// ErrInterrupted if ctx ended the run.
+// claimed), *StopError, *AbandonedError, *UnsettledError or
+// *cluster.SupersededError (another version of the pipeline has taken over), and
+// errors.Is finds ErrInterrupted if ctx ended the run.
 func Run(ctx context.Context, plan *pipeline.Plan, o Options) (*Stats, error) {
 	e := newEngine(plan, o.withDefaults())
 	defer e.cancel(errDrained)
@@ -71,6 +72,10 @@ func (e *engine) run(ctx context.Context) error {
 	e.trace = e.o.Telemetry.Run(ctx, e.plan.Name, e.o.RunID, e.plan.Secrets)
 	defer e.trace.End()
 	e.feed = e.newFeed(claims)
+	if err := e.join(ctx); err != nil {
+		return &StartError{Err: err}
+	}
+	defer e.quit()
 	stopMetrics, err := telemetry.Serve(e.o.MetricsAddr, func() telemetry.Reading { return e.reading(e.books) })
 	if err != nil {
 		return &StartError{Err: fmt.Errorf("metrics: %w", err)}
@@ -85,6 +90,9 @@ func (e *engine) run(ctx context.Context) error {
 		carriers.Go(func() { e.carry(i) })
 	}
 	stopBeat := make(chan struct{})
+	if w, ok := e.source.(pipeline.Waker); ok {
+		beat.Go(func() { e.heed(w.Wakes(), stopBeat) })
+	}
 	if e.lease > 0 {
 		beat.Go(func() { e.heartbeat(stopBeat) })
 		beat.Go(func() { e.expire(stopBeat) })
@@ -115,7 +123,7 @@ func (e *engine) watch(ctx, claims context.Context, done <-chan struct{}) error 
 		return abandoned
 	case ctx.Err() != nil:
 		return errors.Join(ErrInterrupted, abandoned)
-	default:
+	default: // another version took over
 		return errors.Join(cause, abandoned)
 	}
 }

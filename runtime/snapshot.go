@@ -15,12 +15,14 @@ type Running struct{ e *engine }
 // Snapshot is a run at one moment. Rates are for the reader to make from two of
 // them.
 type Snapshot struct {
-	At       time.Time     `json:"at"`
-	Elapsed  Millis        `json:"elapsed"`
-	Carriers int           `json:"carriers"`
-	InFlight int           `json:"inFlight"`
-	Stats    *Stats        `json:"stats"`
-	Stages   []StageStatus `json:"stages"`
+	At       time.Time `json:"at"`
+	Elapsed  Millis    `json:"elapsed"`
+	Carriers int       `json:"carriers"`
+	InFlight int       `json:"inFlight"`
+	// Paused says that somebody paused the queue: nothing is claimed from it.
+	Paused bool          `json:"paused,omitempty"`
+	Stats  *Stats        `json:"stats"`
+	Stages []StageStatus `json:"stages"`
 }
 
 // StageStatus is what one stage is doing.
@@ -29,6 +31,8 @@ type StageStatus struct {
 	InFlight int64  `json:"inFlight"`
 	// Limit is how many items may be inside at once.
 	Limit int `json:"limit"`
+	// Waiting counts items that wait for the limit of all processes together.
+	Waiting int64 `json:"waiting,omitempty"`
 }
 
 // Rate returns the items per second that ended between an earlier snapshot and
@@ -46,13 +50,17 @@ func (s Snapshot) Rate(earlier Snapshot) float64 {
 func (r *Running) Snapshot() Snapshot {
 	e := r.e
 	now := time.Now()
-	s := Snapshot{At: now, Elapsed: Millis(e.now()), Carriers: e.carriers, InFlight: e.feed.InFlight(), Stats: e.report(e.now())}
+	s := Snapshot{At: now, Elapsed: Millis(e.now()), Carriers: e.carriers, InFlight: e.feed.InFlight(), Paused: e.paused(), Stats: e.report(e.now())}
 	for i, st := range e.stages {
 		limit := e.carriers
 		if p := e.line.Stages[i].Permit; p != nil {
 			limit = p.Limit()
 		}
-		s.Stages = append(s.Stages, StageStatus{Name: st.plan.Name, InFlight: st.meter.InFlight(), Limit: limit})
+		status := StageStatus{Name: st.plan.Name, InFlight: st.meter.InFlight(), Limit: limit}
+		if st.limit != nil {
+			status.Waiting, _, _ = st.limit.Waiting()
+		}
+		s.Stages = append(s.Stages, status)
 	}
 	return s
 }
@@ -74,9 +82,20 @@ func (e *engine) reading(ctx context.Context) telemetry.Reading {
 	if n, _, err := e.source.Pending(ctx); err == nil {
 		r.Pending = n
 	}
+	r.Queue, _ = e.sharing()
+	if stats, ok := e.queueStats(ctx); ok {
+		r.Depth = &stats
+	}
+	if m := e.member.Load(); m != nil {
+		r.Workers = m.Live()
+	}
 	for _, st := range e.stages {
 		m := st.meter
-		r.Stages = append(r.Stages, telemetry.StageReading{Name: st.plan.Name, InFlight: m.InFlight(), Calls: m.Calls(),
+		waiting := int64(0)
+		if st.limit != nil {
+			waiting, _, _ = st.limit.Waiting()
+		}
+		r.Stages = append(r.Stages, telemetry.StageReading{Name: st.plan.Name, Waiting: waiting, InFlight: m.InFlight(), Calls: m.Calls(),
 			Skipped: m.Skipped(), Errors: m.Errors(), Timed: uint64(m.Time.Count()), Seconds: m.Time.Sum().Seconds(),
 			Buckets: telemetry.Buckets(m.Time.Below), Exemplars: exemplars(m)})
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/runtime/cluster"
 	"github.com/waybill-dev/waybill/runtime/internal/sched"
 	"github.com/waybill-dev/waybill/runtime/telemetry"
 )
@@ -31,13 +32,14 @@ type call struct {
 	open  bool
 	timed bool
 	probe bool // of the breaker
+	pass  *cluster.Pass
 	start time.Duration
 	spent charged
 	span  *telemetry.Span
 }
 
 // runStage is one call of a stage with everything that surrounds it: breaker,
-// span, timeout, budget, clock, counters, and the children it emitted.
+// limit, span, timeout, budget, clock, counters, and the children it emitted.
 func (e *engine) runStage(ctx context.Context, f *sched.Flight) error {
 	s := e.stages[f.At]
 	ctx, err := e.enter(ctx, s, f)
@@ -49,7 +51,7 @@ func (e *engine) runStage(ctx context.Context, f *sched.Flight) error {
 	} else {
 		err = e.bounded(ctx, s, f)
 	}
-	if err = e.leave(f, err); err != nil {
+	if err = e.leave(f, ousted(ctx, err)); err != nil {
 		return err
 	}
 	if kids := f.Item.TakeEmitted(); len(kids) > 0 {
@@ -67,7 +69,7 @@ func (e *engine) crashed(f *sched.Flight, bug error) error {
 	return bug // not the stage but somebody around it
 }
 
-// enter begins a call. The error is the breaker's.
+// enter begins a call. The error is the breaker's or the limit's.
 func (e *engine) enter(ctx context.Context, s *stage, f *sched.Flight) (context.Context, error) {
 	j := own(f)
 	c := &j.call
@@ -78,6 +80,15 @@ func (e *engine) enter(ctx context.Context, s *stage, f *sched.Flight) (context.
 			return nil, e.blame(err, s.plan, f.Item)
 		}
 	}
+	if s.limit != nil {
+		var err error
+		if ctx, err = e.await(ctx, s, f); err != nil {
+			if s.breaker != nil {
+				s.breaker.leave(c.probe, &pipeline.Error{Kind: pipeline.Cancelled}, time.Now()) // it says nothing
+			}
+			return nil, err
+		}
+	}
 	c.open = true
 	f.Item.Checkpoint(&j.before)
 	c.spent = e.charge(s, f.Item)
@@ -85,7 +96,7 @@ func (e *engine) enter(ctx context.Context, s *stage, f *sched.Flight) (context.
 	// all. Where one stage ends the next one begins: one reading is for both.
 	c.timed = s.meter.Enter() && !f.Untimed
 	if c.timed {
-		if !j.fresh || e.line.Stages[f.At].Permit != nil {
+		if !j.fresh || s.limit != nil || e.line.Stages[f.At].Permit != nil {
 			j.clock = e.now()
 		}
 		c.start = j.clock
@@ -111,6 +122,8 @@ func (e *engine) leave(f *sched.Flight, err error) error {
 		}
 	}
 	s.meter.Leave()
+	c.pass.Leave()
+	c.pass = nil
 	var elapsed time.Duration
 	if j.fresh = c.timed; c.timed {
 		j.clock = e.now()

@@ -110,9 +110,13 @@ type StageStats struct {
 	Skipped int64            `json:"skipped"`
 	Errors  map[string]int64 `json:"errors,omitempty"` // by code
 	// MaxInFlight is the most items that were inside at a time.
-	MaxInFlight int64  `json:"maxInFlight"`
-	P50         Millis `json:"p50"`
-	P95         Millis `json:"p95"`
+	MaxInFlight int64 `json:"maxInFlight"`
+	// Waits counts calls that waited for the limit of all processes together, for
+	// as long as Waited in all.
+	Waits  int64  `json:"waits,omitempty"`
+	Waited Millis `json:"waited,omitzero"`
+	P50    Millis `json:"p50"`
+	P95    Millis `json:"p95"`
 }
 
 // OK reports that every item that ended succeeded or was skipped.
@@ -141,6 +145,12 @@ func (s *Stats) WriteTable(w io.Writer) error {
 
 // writeTrouble adds a line for everything that ought to be zero.
 func (s *Stats) writeTrouble(w io.Writer) (err error) {
+	for _, st := range s.Stages {
+		if st.Waits > 0 {
+			_, werr := fmt.Fprintf(w, "%s: %d calls waited for its limit, %s each\n", st.Name, st.Waits, short(st.Waited/Millis(st.Waits)))
+			err = errors.Join(err, werr)
+		}
+	}
 	for _, t := range []struct {
 		n    int64
 		text string
@@ -245,8 +255,13 @@ func (e *engine) report(wall time.Duration) *Stats {
 	s.DroppedSpans, _ = e.o.Telemetry.Dropped()
 	for _, st := range e.stages {
 		m := st.meter
-		s.Stages = append(s.Stages, StageStats{Name: st.plan.Name, Kind: st.plan.Kind, Calls: m.Calls(), Skipped: m.Skipped(),
-			Errors: m.Errors(), MaxInFlight: m.Peak(), P50: Millis(m.Time.Quantile(.5)), P95: Millis(m.Time.Quantile(.95))})
+		stage := StageStats{Name: st.plan.Name, Kind: st.plan.Kind, Calls: m.Calls(), Skipped: m.Skipped(),
+			Errors: m.Errors(), MaxInFlight: m.Peak(), P50: Millis(m.Time.Quantile(.5)), P95: Millis(m.Time.Quantile(.95))}
+		if st.limit != nil {
+			_, calls, total := st.limit.Waiting()
+			stage.Waits, stage.Waited = calls, Millis(total)
+		}
+		s.Stages = append(s.Stages, stage)
 	}
 	return s
 }

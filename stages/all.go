@@ -27,7 +27,7 @@ import (
 // they usually stand in a pipeline.
 func All() []pipeline.Def {
 	return []pipeline.Def{
-		claim.Def(Queues()...),
+		claim.Def(Queues(), Stores()...),
 		distribute.Def(),
 		execute.Def(),
 		transform.Def(),

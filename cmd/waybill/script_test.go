@@ -67,7 +67,8 @@ func TestScript(t *testing.T) {
 			e.Setenv("GOCACHE", goCache) // a home of its own would compile Go's library anew
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waybill": waybill, "flip": flip, "exits": exits, "registry": startRegistry, "expand": expand},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waybill": waybill, "flip": flip, "exits": exits, "registry": startRegistry, "expand": expand,
+			"largeitem": largeItem, "samequeue": sameQueue},
 	})
 }
 

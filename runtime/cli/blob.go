@@ -27,7 +27,7 @@ func (a *app) onStore(cmd *cobra.Command, run func(ctx context.Context, s pipeli
 	var url string
 	cmd.Flags().StringVar(&url, "store", "", "URL of the object store, such as file:var/objects")
 	cmd.RunE = interruptible(func(cmd *cobra.Command, args []string) error {
-		s, err := a.openStore(cmd.Context(), url)
+		s, err := a.openStore(cmd.Context(), "store", url, false)
 		if err != nil {
 			return err
 		}

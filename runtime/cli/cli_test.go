@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -104,6 +106,8 @@ func TestExitCode(t *testing.T) {
 		{fmt.Errorf("x: %w", pipeline.ErrCorrupt), exitFailed},
 		{pipeline.Fail("kernel", "k"), exitProblem},
 		{&pipeline.Error{Kind: pipeline.Bug, Err: errors.New("panic")}, exitInternal},
+		{fmt.Errorf("open: %w", &pipeline.Error{Kind: pipeline.Unavailable, Code: "queue-unreachable", Err: errors.New("refused")}), exitInternal},
+		{&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, exitInternal},
 		{fmt.Errorf("x: %w", context.Canceled), exitInterrupted},
 		{&os.PathError{Op: "open", Path: "p", Err: os.ErrPermission}, exitProblem},
 		{silent(exitFailed), exitFailed},

@@ -9,7 +9,8 @@
 //	2  a problem in a file or on the command line, or something that it names
 //	   is missing
 //	3  interrupted
-//	4  internal error
+//	4  internal error, or a queue, store or registry that does not answer: the
+//	   same command may succeed later
 //
 // With --json every command prints machine-readable output, one object or one
 // object per line; without it, text for people, coloured only on a terminal.

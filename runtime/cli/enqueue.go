@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,13 +13,9 @@ import (
 	"github.com/waybill-dev/waybill/runtime/telemetry"
 )
 
-const (
-	// enqueueBatch is how many items one durable write takes: large enough to
-	// hide the flush, small enough for every driver's limits.
-	enqueueBatch = 1000
-	// maxBadLines is how many bad lines are named; more are only counted.
-	maxBadLines = 20
-)
+// enqueueBatch is how many items one durable write takes: large enough to hide
+// the flush, small enough for every driver's limits.
+const enqueueBatch = 1000
 
 // enqueueReport is the outcome of enqueue.
 type enqueueReport struct {
@@ -27,125 +23,94 @@ type enqueueReport struct {
 	Duplicates int `json:"duplicates"`
 }
 
+// enqueueFlags are those of enqueue beside the queue's.
+type enqueueFlags struct {
+	queue  queueFlags
+	scope  string
+	ttl    durationFlag
+	bodies string
+}
+
 func (a *app) enqueueCommand() *cobra.Command {
-	var flags queueFlags
+	var flags enqueueFlags
 	cmd := &cobra.Command{
 		Use:   "enqueue FILE...",
 		Short: "Puts items into a queue, one JSON object per line",
 		Long: "Puts items into a queue and makes the queue if it is missing. Each line is an object with body and,\n" +
-			"optionally, id, key, idempotencyKey, meta, priority (0-9), notBefore, deadline, maxAttempts. Numbers\n" +
-			"and bools in meta become text.\n" +
+			"optionally, id, key, idempotencyKey, idempotencyScope, idempotencyTTL, meta, priority (0-9),\n" +
+			"notBefore, deadline, maxAttempts. Numbers and bools in meta become text.\n" +
 			"- reads standard input. Files are checked whole, repeated ids included, before the first item is\n" +
-			"enqueued; standard input is enqueued in batches of 1000, each all or nothing.",
+			"enqueued; standard input is enqueued in batches of 1000, each all or nothing.\n" +
+			"A body has 1 MiB at most. With --bodies one of up to 64 MiB is put into that object store, and the\n" +
+			"item refers to it: the stage claim needs the store too (bodies: URL).",
 		Example: "  waybill enqueue --to sqlite:var/queue.db --queue pages items.jsonl\n" +
+			"  waybill enqueue --to sqlite:var/queue.db --bodies file:var/objects large.jsonl\n" +
 			"  echo '{\"key\":\"example.com\",\"body\":{\"url\":\"https://example.com/\"}}' | waybill enqueue --to sqlite:q.db -",
 		Args: args(cobra.MinimumNArgs(1), "name files of JSON lines, or -"),
 	}
-	flags.bind(cmd, "to", "URL of the queue store, such as sqlite:var/queue.db")
+	flags.queue.bind(cmd, "to", "URL of the queue store, such as sqlite:var/queue.db")
+	cmd.Flags().StringVar(&flags.scope, "idempotency-scope", "", "how long the idempotency keys of lines that do not say it are known:\n"+
+		"item (default), as long as the item is there, or active, until it has ended")
+	cmd.Flags().Var(&flags.ttl, "idempotency-ttl", "the most that the idempotency keys of lines that do not say it are known, such as 24h")
+	cmd.Flags().StringVar(&flags.bodies, "bodies", "", "URL of an object store for bodies over 1 MiB, such as file:var/objects")
 	cmd.RunE = interruptible(func(cmd *cobra.Command, files []string) error {
-		if err := a.validateFiles(files); err != nil {
+		if _, err := oneOf("idempotency scope", flags.scope, []string{pipeline.ScopeItem, pipeline.ScopeActive}); err != nil {
 			return err
 		}
-		q, err := a.openQueue(cmd.Context(), flags, true)
-		if err != nil {
+		if t := time.Duration(flags.ttl); t > 0 && t < time.Millisecond {
+			return problem("leave it out for no end", "--idempotency-ttl %s: want 1ms or more", t)
+		}
+		e := &enqueuer{app: a, flags: flags}
+		if err := e.validateFiles(files); err != nil {
 			return err
 		}
-		e := &enqueuer{app: a, queue: q, name: flags.name}
-		if e.trace, err = telemetry.New(cmd.Context(), telemetry.Options{Version: a.version().Version}); err == nil {
-			err = e.files(telemetry.FromEnvironment(cmd.Context(), os.Getenv), files)
-		}
-		a.reportSpans(e.trace)
-		if err = errors.Join(err, q.Close()); err != nil {
-			return e.failed(err)
-		}
-		return a.printEnqueued(e.report)
+		return e.run(cmd.Context(), files)
 	})
 	return cmd
-}
-
-// validateFiles reads every regular file to its end and names the bad lines,
-// so that nothing is enqueued half.
-func (a *app) validateFiles(files []string) error {
-	bad, seen := 0, firstLines{ids: map[string]string{}, keys: map[string]bool{}}
-	for _, name := range files {
-		if name == "-" {
-			continue
-		}
-		f, err := os.Open(name)
-		if err != nil {
-			return problem("", "%w", err)
-		}
-		info, err := f.Stat()
-		if err == nil && info.Mode().IsRegular() {
-			bad += a.badLines(f, name, seen)
-		} else if err == nil && info.IsDir() {
-			err = problem("name a file of JSON lines", "%s is a folder", name)
-		}
-		if err = errors.Join(err, f.Close()); err != nil {
-			return err
-		}
-	}
-	if bad == 0 {
-		return nil
-	}
-	return problem("", "%s; nothing was enqueued", count(int64(bad), "bad line"))
-}
-
-func (a *app) badLines(r io.Reader, name string, seen firstLines) (bad int) {
-	for item, err := range pipeline.ReadItems(r, name) {
-		if err == nil {
-			err = seen.add(&item, name)
-		}
-		if err == nil {
-			continue
-		}
-		if bad++; bad <= maxBadLines {
-			fmt.Fprintln(a.stderr, err)
-		}
-	}
-	return bad
-}
-
-// firstLines knows where the ids and idempotency keys of the files stood first.
-type firstLines struct {
-	ids  map[string]string // file:line
-	keys map[string]bool
-}
-
-// add refuses an id that stood before. As in the queue, a known idempotency key
-// makes a line a repetition of another and its id no matter.
-func (s firstLines) add(item *pipeline.ItemLine, name string) error {
-	if item.IdempotencyKey != "" {
-		if s.keys[item.IdempotencyKey] {
-			return nil
-		}
-		s.keys[item.IdempotencyKey] = true
-	}
-	if item.ID == "" {
-		return nil
-	}
-	if first, taken := s.ids[item.ID]; taken {
-		return fmt.Errorf("%s:%d: duplicate id %q, first at %s", name, item.Line, item.ID, first)
-	}
-	s.ids[item.ID] = fmt.Sprintf("%s:%d", name, item.Line)
-	return nil
 }
 
 // enqueuer gathers items into batches.
 type enqueuer struct {
 	app    *app
+	flags  enqueueFlags
 	queue  pipeline.Queue
-	name   string               // of the queue
+	bodies pipeline.Objects     // nil without --bodies
 	trace  *telemetry.Telemetry // nil without tracing
 	batch  []pipeline.NewItem
 	places []place // of the batch's items
 	report enqueueReport
+	shown  *counter
 }
 
 // place is where an item stood.
 type place struct {
 	file string
 	line int
+}
+
+func (e *enqueuer) run(ctx context.Context, files []string) (err error) {
+	a := e.app
+	if e.queue, err = a.openQueue(ctx, e.flags.queue, true); err != nil {
+		return err
+	}
+	if e.flags.bodies != "" {
+		if e.bodies, err = a.openStore(ctx, "bodies", e.flags.bodies, true); err != nil {
+			return errors.Join(err, e.queue.Close())
+		}
+	}
+	e.shown = a.counter("enqueued")
+	if e.trace, err = telemetry.New(ctx, telemetry.Options{Version: a.version().Version}); err == nil {
+		err = e.files(telemetry.FromEnvironment(ctx, os.Getenv), files)
+	}
+	e.shown.end()
+	a.reportSpans(e.trace)
+	if e.bodies != nil {
+		err = errors.Join(err, e.bodies.Close())
+	}
+	if err = errors.Join(err, e.queue.Close()); err != nil {
+		return e.failed(err)
+	}
+	return a.printEnqueued(e.report)
 }
 
 // failed says how much had become durable before err.
@@ -179,12 +144,15 @@ func (e *enqueuer) file(ctx context.Context, name string) error {
 		defer f.Close()
 		r = f
 	}
-	for item, err := range pipeline.ReadItems(r, name) {
+	for item, err := range e.items(r, name) {
 		if err != nil {
 			return err
 		}
 		if item.Trace.Parent == "" {
-			item.Trace = e.trace.InjectEnqueue(ctx, e.name)
+			item.Trace = e.trace.InjectEnqueue(ctx, e.flags.queue.name)
+		}
+		if err := e.refer(ctx, &item.NewItem); err != nil {
+			return fmt.Errorf("%s:%d: %w", name, item.Line, err)
 		}
 		e.places = append(e.places, place{name, item.Line})
 		if e.batch = append(e.batch, item.NewItem); len(e.batch) == enqueueBatch {
@@ -193,6 +161,23 @@ func (e *enqueuer) file(ctx context.Context, name string) error {
 			}
 		}
 	}
+	return nil
+}
+
+// refer keeps a body that is too large for a queue in the object store, before
+// anything refers to it.
+func (e *enqueuer) refer(ctx context.Context, it *pipeline.NewItem) error {
+	if len(it.Body) <= pipeline.MaxItemBody {
+		return nil
+	}
+	ref := pipeline.BodyRef{Digest: pipeline.DigestOf(it.Body), Size: int64(len(it.Body))}
+	if _, err := e.bodies.Put(ctx, []pipeline.Blob{{Digest: ref.Digest, MediaType: pipeline.MediaJSON, Data: it.Body}}); err != nil {
+		return fmt.Errorf("the body cannot be put into %s: %w", e.flags.bodies, err)
+	}
+	if it.Meta == nil {
+		it.Meta = map[string]string{}
+	}
+	it.Meta[pipeline.MetaBody], it.Body = ref.String(), nil
 	return nil
 }
 
@@ -212,9 +197,7 @@ func (e *enqueuer) flush(ctx context.Context) error {
 		}
 	}
 	e.batch, e.places = e.batch[:0], e.places[:0]
-	if isTerminal(e.app.stderr) {
-		fmt.Fprintf(e.app.stderr, "\r%d enqueued", e.report.Enqueued)
-	}
+	e.shown.show(int64(e.report.Enqueued))
 	return nil
 }
 
@@ -234,9 +217,6 @@ func (e *enqueuer) located(err error) error {
 }
 
 func (a *app) printEnqueued(r enqueueReport) error {
-	if isTerminal(a.stderr) {
-		fmt.Fprint(a.stderr, "\r\x1b[K")
-	}
 	if a.json {
 		return a.printJSON(r)
 	}

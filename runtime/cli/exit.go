@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"strings"
 	"syscall"
 
@@ -71,7 +72,9 @@ func joined(text string) string {
 }
 
 // exitCode classifies an error: one that carries its code by that, what the
-// environment refused as a problem, the rest as internal.
+// environment refused as a problem, and as internal the rest: also a queue or a
+// registry that cannot be reached, where nothing on the command line is wrong and
+// the same command may succeed later.
 func exitCode(err error) int {
 	var e *exitError
 	var pe *pipeline.Error
@@ -80,6 +83,8 @@ func exitCode(err error) int {
 		return e.code
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.As(err, &pe) && pe.Kind == pipeline.Unavailable:
+		return exitInternal
 	case errors.As(err, &pe) && pe.Kind != pipeline.Bug:
 		return exitProblem
 	case errors.Is(err, pipeline.ErrNoQueue), errors.Is(err, pipeline.ErrNotFound):
@@ -92,11 +97,14 @@ func exitCode(err error) int {
 	return exitInternal
 }
 
-// fromEnvironment reports whether a file, a disk or the network refused: the
-// message names it and the user can act on it.
+// fromEnvironment reports whether a file or a disk refused: the message names it
+// and the user can act on it.
 func fromEnvironment(err error) bool {
 	var path *fs.PathError
 	var errno syscall.Errno
+	if errors.As(err, new(*net.OpError)) {
+		return false
+	}
 	return errors.As(err, &path) || errors.As(err, &errno) ||
 		errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }

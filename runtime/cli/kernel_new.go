@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -73,10 +74,11 @@ func (a *app) knownLanguage(lang string) error {
 }
 
 // kernelFailed is the end of a kernel command that could not be carried out:
-// what the user gave is at fault, unless it is a bug of ours.
+// what the user gave is at fault, unless the error says that it is a bug of ours
+// or a registry that does not answer.
 func kernelFailed(err error) error {
 	code := exitCode(err)
-	if code == exitInternal && pipeline.KindOf(err) != pipeline.Bug {
+	if code == exitInternal && !errors.As(err, new(*pipeline.Error)) {
 		code = exitProblem
 	}
 	return &exitError{code, err, ""}

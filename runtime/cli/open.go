@@ -56,16 +56,16 @@ func (a *app) openQueue(ctx context.Context, q queueFlags, create bool) (pipelin
 	return queue, nil
 }
 
-// openStore opens an object store that must be there.
-func (a *app) openStore(ctx context.Context, url string) (pipeline.Objects, error) {
-	if err := required("store", url, "file:var/objects"); err != nil {
+// openStore opens the object store that a flag names; create makes a missing one.
+func (a *app) openStore(ctx context.Context, flag, url string, create bool) (pipeline.Objects, error) {
+	if err := required(flag, url, "file:var/objects"); err != nil {
 		return nil, err
 	}
 	driver, err := pick("store", url, a.parts.Objects, func(d pipeline.ObjectDriver) string { return d.Scheme })
 	if err != nil {
 		return nil, err
 	}
-	return driver.Open(ctx, url, ".", false)
+	return driver.Open(ctx, url, ".", create)
 }
 
 // pick finds the driver for a URL.

@@ -84,10 +84,15 @@ func count(n int64, noun string) string {
 
 // age renders how long ago t was, short.
 func age(t, now time.Time) string {
-	d := now.Sub(t)
-	switch {
-	case t.IsZero():
+	if t.IsZero() {
 		return "-"
+	}
+	return span(now.Sub(t))
+}
+
+// span renders a length of time, short.
+func span(d time.Duration) string {
+	switch {
 	case d < time.Minute:
 		return d.Round(time.Second).String()
 	case d < time.Hour:

@@ -18,6 +18,7 @@ import (
 type planView struct {
 	File        string          `json:"file"`
 	Name        string          `json:"name"`
+	Version     int             `json:"version,omitempty"`
 	Digest      pipeline.Digest `json:"digest"`
 	Concurrency int             `json:"concurrency"`
 	Deadline    string          `json:"deadline"`
@@ -41,8 +42,10 @@ type stageView struct {
 	Timeout  string `json:"timeout,omitempty"`
 	Attempts int    `json:"attempts,omitempty"`
 	InPlace  *int   `json:"inPlace,omitempty"`
-	OnError  string `json:"onError"`
-	When     string `json:"when,omitempty"`
+	// Limit is that of all processes together.
+	Limit   string `json:"limit,omitempty"`
+	OnError string `json:"onError"`
+	When    string `json:"when,omitempty"`
 	// Config has relative paths resolved against the pipeline's folder.
 	Config map[string]any `json:"config"`
 	// Notes are what the stage says about its config, see noter.
@@ -76,18 +79,15 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func viewOf(p *pipeline.Plan) planView {
-	v := planView{File: p.File, Name: p.Name, Digest: p.Digest, Concurrency: p.Run.Concurrency,
+	v := planView{File: p.File, Name: p.Name, Version: p.Version, Digest: p.Digest, Concurrency: p.Run.Concurrency,
 		Deadline: orNone(p.Run.Deadline.D()), Attempts: p.Run.Retry.Attempts, InPlace: p.Run.Retry.InPlace,
 		Backoff: fmt.Sprintf("%s..%s", p.Run.Retry.Backoff.Min.D(), p.Run.Retry.Backoff.Max.D()), Drain: p.Run.Drain.D().String()}
-	configs := stageConfigs(p)
+	configs, effective := stageConfigs(p), p.Effective()
 	narrow := p.Run.Concurrency
 	for i := range p.Stages {
 		s := &p.Stages[i]
 		sv := stageView{Name: s.Name, Kind: s.Kind, Role: s.Role, Line: s.Pos.Line, Column: s.Pos.Col,
-			Parallel: p.Run.Concurrency, OnError: string(s.OnError), Config: configs[i]}
-		if s.Concurrency > 0 {
-			sv.Parallel = min(s.Concurrency, p.Run.Concurrency)
-		}
+			Parallel: effective[i].Concurrency, OnError: string(s.OnError), Limit: limitText(s.Limit), Config: configs[i]}
 		if s.Timeout > 0 {
 			sv.Timeout = s.Timeout.String()
 		}
@@ -106,6 +106,24 @@ func viewOf(p *pipeline.Plan) planView {
 		v.Stages = append(v.Stages, sv)
 	}
 	return v
+}
+
+// limitText renders a limit for people; empty for none.
+func limitText(l *pipeline.LimitConfig) string {
+	if l == nil {
+		return ""
+	}
+	var parts []string
+	if l.Concurrency > 0 {
+		parts = append(parts, fmt.Sprintf("%d at a time", l.Concurrency))
+	}
+	if l.Rate.Count > 0 {
+		parts = append(parts, l.Rate.String())
+	}
+	if !l.Per.IsZero() {
+		parts = append(parts, "per "+l.Per.String())
+	}
+	return strings.Join(parts, ", ")
 }
 
 func orNone(d time.Duration) string {
@@ -198,6 +216,9 @@ func configRows(s stageView) [][]string {
 	}
 	if s.InPlace != nil {
 		rows = append(rows, []string{s.Name + " retry", fmt.Sprintf("%s (%d more in place)", count(int64(s.Attempts), "attempt"), *s.InPlace)})
+	}
+	if s.Limit != "" {
+		rows = append(rows, []string{s.Name + " limit", s.Limit + ", over all processes"})
 	}
 	for _, note := range s.Notes {
 		rows = append(rows, []string{s.Name, note})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/runtime"
+	"github.com/waybill-dev/waybill/runtime/cluster"
 	"github.com/waybill-dev/waybill/runtime/telemetry"
 )
 
@@ -30,7 +31,7 @@ type runFlags struct {
 	concurrency         int
 	metrics             string
 	logLevel, logFormat string
-	quiet               bool
+	quiet, rollback     bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -40,8 +41,9 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Runs a pipeline",
 		Long: "Runs a pipeline until it is stopped, or until nothing is ready, delayed or leased (--until-empty).\n" +
 			"The first SIGINT or SIGTERM drains: no more claims, items in flight finish within the bound. The\n" +
-			"second cancels them at once; they go back to the queue without losing an attempt. Statistics go to\n" +
-			"standard output, as a table or, with --json, as one object; progress and log to standard error.",
+			"second cancels them at once; they go back to the queue without losing an attempt. So does a run whose\n" +
+			"pipeline makes way for another version on its queue, and exits with 0. Statistics go to standard\n" +
+			"output, as a table or, with --json, as one object; progress and log to standard error.",
 		Example: "  waybill run pipeline.yaml --until-empty --json\n  waybill run pipeline.yaml --metrics 127.0.0.1:9464",
 		Args:    args(cobra.ExactArgs(1), onePipeline),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], f) },
@@ -53,6 +55,7 @@ func (a *app) runCommand() *cobra.Command {
 	flags.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at http://ADDR/metrics, such as 127.0.0.1:9464")
 	flags.StringVar(&f.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
+	flags.BoolVar(&f.rollback, "rollback", false, "run although a newer version of the pipeline runs on the queue, whose processes then end")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress on standard error")
 	return cmd
 }
@@ -75,7 +78,7 @@ func (a *app) run(ctx context.Context, file string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	options := runtime.Options{UntilEmpty: f.untilEmpty, Drain: f.drain, Log: log, MetricsAddr: f.metrics,
+	options := runtime.Options{UntilEmpty: f.untilEmpty, Drain: f.drain, Log: log, MetricsAddr: f.metrics, Rollback: f.rollback,
 		Version: a.version().Version, CacheDir: cacheDir(), Stdout: a.stdout, Stdin: a.stdin}
 	if options.RuntimeDir, err = runtimeDir(); err != nil {
 		return err
@@ -140,9 +143,9 @@ func (l *live) progress() progress {
 	}
 	s := r.Snapshot()
 	p := progress{Elapsed: s.Elapsed.D(), InFlight: int64(s.InFlight), Ended: s.Stats.Total, Succeeded: s.Stats.Successful,
-		Failed: s.Stats.Failed + s.Stats.Dead, Skipped: s.Stats.Skipped, Retries: s.Stats.TotalRetries, Draining: l.draining.Load()}
+		Failed: s.Stats.Failed + s.Stats.Dead, Skipped: s.Stats.Skipped, Retries: s.Stats.TotalRetries, Draining: l.draining.Load(), Paused: s.Paused}
 	for i, st := range s.Stages {
-		sp := stageProgress{Name: st.Name, In: st.InFlight, Limit: int64(st.Limit)}
+		sp := stageProgress{Name: st.Name, In: st.InFlight, Limit: int64(st.Limit), Waiting: st.Waiting}
 		if i < len(s.Stats.Stages) {
 			sp.Done = s.Stats.Stages[i].Calls
 		}
@@ -172,6 +175,7 @@ func (a *app) conclude(plan *pipeline.Plan, stats *runtime.Stats, err error) err
 		return err
 	}
 	var stop *runtime.StopError
+	var other *cluster.SupersededError
 	switch {
 	case err == nil && stats.OK():
 		return nil
@@ -179,20 +183,34 @@ func (a *app) conclude(plan *pipeline.Plan, stats *runtime.Stats, err error) err
 		return silent(exitFailed)
 	case errors.As(err, &stop):
 		return &exitError{exitFailed, err, ""}
+	case errors.As(err, &other) && onlyThat(err):
+		fmt.Fprintf(a.stderr, "waybill: %v\n", other)
+		if !stats.OK() {
+			return silent(exitFailed)
+		}
+		return nil
 	case errors.Is(err, runtime.ErrInterrupted):
 		return &exitError{exitInterrupted, err, ""}
 	}
 	return err
 }
 
+// onlyThat reports that a run which made way for another version left nothing
+// behind.
+func onlyThat(err error) bool {
+	var abandoned *runtime.AbandonedError
+	var unsettled *runtime.UnsettledError
+	return !errors.As(err, &abandoned) && !errors.As(err, &unsettled)
+}
+
 // startError is a run that could not begin: the file or something that it names
-// is to blame, unless a stage panicked.
+// is to blame, unless a stage panicked or what it needs does not answer.
 func startError(start *runtime.StartError, err error) error {
 	var typed *pipeline.Error
 	switch {
 	case errors.Is(start, context.Canceled):
 		return &exitError{exitInterrupted, errors.New("interrupted before the first claim"), ""}
-	case errors.As(start.Err, &typed) && typed.Kind == pipeline.Bug:
+	case errors.As(start.Err, &typed) && (typed.Kind == pipeline.Bug || typed.Kind == pipeline.Unavailable):
 		return &exitError{exitInternal, err, ""}
 	}
 	return &exitError{exitProblem, err, ""}

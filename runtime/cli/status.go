@@ -28,6 +28,8 @@ type progress struct {
 	Ended, Succeeded, Failed, Skipped, Retries int64
 	Stages                                     []stageProgress
 	Draining                                   bool
+	// Paused: somebody paused the queue.
+	Paused bool
 }
 
 // stageProgress is one stage's line.
@@ -35,6 +37,8 @@ type stageProgress struct {
 	Name      string
 	In, Limit int64
 	Done      int64
+	// Waiting counts items that wait for the limit of all processes together.
+	Waiting int64
 }
 
 // status shows a run's progress on standard error: a block that is redrawn in
@@ -134,8 +138,11 @@ func (s *status) erase() string {
 // summary is the progress on one line.
 func (p progress) summary() string {
 	state := "running"
-	if p.Draining {
+	switch {
+	case p.Draining:
 		state = "draining"
+	case p.Paused:
+		state = "paused"
 	}
 	rate := 0.0
 	if s := p.Elapsed.Seconds(); s > 0 {
@@ -193,7 +200,11 @@ func (s stageProgress) line(name int, bars bool) string {
 	if bars {
 		text += fmt.Sprintf("%-10s ", bar(s.In, s.Limit))
 	}
-	return text + fmt.Sprintf("%3d/%-3d %d done", s.In, s.Limit, s.Done)
+	text += fmt.Sprintf("%3d/%-3d %d done", s.In, s.Limit, s.Done)
+	if s.Waiting > 0 {
+		text += fmt.Sprintf(", %d wait for its limit", s.Waiting)
+	}
+	return text
 }
 
 // wrap breaks a line after its commas, where it must.

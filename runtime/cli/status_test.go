@@ -11,7 +11,7 @@ import (
 )
 
 var sample = progress{Elapsed: 10 * time.Second, Ended: 50, Succeeded: 47, Failed: 2, Skipped: 1, InFlight: 3, Retries: 4,
-	Stages: []stageProgress{{"execute", 2, 2, 40}, {"store", 1, 8, 47}}}
+	Stages: []stageProgress{{Name: "execute", In: 2, Limit: 2, Done: 40}, {Name: "store", In: 1, Limit: 8, Done: 47}}}
 
 func TestBlock(t *testing.T) {
 	want := []string{
@@ -24,11 +24,27 @@ func TestBlock(t *testing.T) {
 	}
 }
 
+// A paused queue and a full limit are why nothing happens.
+func TestBlockShowsWhatHolds(t *testing.T) {
+	p := progress{Elapsed: time.Second, Paused: true, Stages: []stageProgress{{Name: "send", Limit: 4, Waiting: 3}}}
+	want := []string{
+		"paused 1s: 0 ended (0.0/s), 0 ok, 0 failed, 0 in flight",
+		"  send ..........   0/4   0 done, 3 wait for its limit",
+	}
+	if d := cmp.Diff(want, p.block(200, 24)); d != "" {
+		t.Error(d)
+	}
+	if p.Draining = true; !strings.HasPrefix(p.summary(), "draining") {
+		t.Error(p.summary())
+	}
+}
+
 // A small terminal shows less of names, no bars and not every stage; it shows
 // every figure.
 func TestSmallTerminals(t *testing.T) {
 	p := sample
-	p.Stages = []stageProgress{{"a-stage-with-a-very-long-name", 2, 2, 40}, {"store", 1, 8, 47}, {"x", 0, 1, 0}, {"y", 0, 1, 0}}
+	p.Stages = []stageProgress{{Name: "a-stage-with-a-very-long-name", In: 2, Limit: 2, Done: 40}, {Name: "store", In: 1, Limit: 8, Done: 47},
+		{Name: "x", Limit: 1}, {Name: "y", Limit: 1}}
 	want := []string{
 		"running 10s: 50 ended (5.0/s), 47 ok,",
 		"2 failed, 3 in flight, 1 skipped,",

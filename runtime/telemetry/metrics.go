@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/waybill-dev/waybill/pipeline"
 )
 
 // Reading is the engine's counters at one moment.
@@ -22,6 +24,12 @@ type Reading struct {
 	// Pending is how many items the queue holds that are not at their end;
 	// negative if it could not be asked.
 	Pending int64
+	// Queue is the queue's name, Depth its statistics; nil if it has none or does
+	// not answer.
+	Queue string
+	Depth *pipeline.QueueStats
+	// Workers is how many processes run on the queue; 0 if that is not known.
+	Workers int
 	Stages  []StageReading
 }
 
@@ -29,6 +37,7 @@ type Reading struct {
 type StageReading struct {
 	Name           string
 	InFlight       int64
+	Waiting        int64 // for the limit of all processes together
 	Calls, Skipped int64
 	Errors         map[string]int64
 	// Timed counts the calls in the histogram, Seconds is their sum.
@@ -114,12 +123,33 @@ var (
 	descLost     = desc("leases_lost_total", "Items whose lease was lost.")
 	descInFlight = desc("items_in_flight", "Items claimed and not at their end.")
 	descPending  = desc("queue_pending", "Items of the queue that are not at their end.")
+	descWorkers  = desc("workers", "Processes that run on the queue.", "queue")
+	descWaiting  = desc("stage_waiting", "Items that wait for a stage's limit.", "stage")
 	descStageIn  = desc("stage_in_flight", "Items inside a stage.", "stage")
 	descCalls    = desc("stage_calls_total", "Calls of a stage.", "stage")
 	descSkipped  = desc("stage_skipped_total", "Items that a stage was not for.", "stage")
 	descErrors   = desc("stage_errors_total", "Failed calls of a stage, by code.", "stage", "code")
 	descTime     = desc("stage_duration_seconds", "Duration of a stage's calls; calls below 10 us are sampled.", "stage")
 )
+
+// depths are the gauges of a queue's statistics. Every process reports them for
+// the whole queue: take the maximum, not the sum.
+var depths = []struct {
+	desc  *prometheus.Desc
+	value func(pipeline.QueueStats) float64
+}{
+	{desc("queue_ready", "Items that are ready, with the delayed ones.", "queue"), func(s pipeline.QueueStats) float64 { return float64(s.Ready) }},
+	{desc("queue_delayed", "Ready items whose time has not come.", "queue"), func(s pipeline.QueueStats) float64 { return float64(s.Delayed) }},
+	{desc("queue_leased", "Items that are being worked on.", "queue"), func(s pipeline.QueueStats) float64 { return float64(s.Leased) }},
+	{desc("queue_dead", "Items in the dead letters.", "queue"), func(s pipeline.QueueStats) float64 { return float64(s.Dead) }},
+	{desc("queue_age_seconds", "Age of the claimable item that waits longest; 0 if none waits.", "queue"), func(s pipeline.QueueStats) float64 { return s.AgeSeconds }},
+	{desc("queue_paused", "1 if the queue is paused.", "queue"), func(s pipeline.QueueStats) float64 {
+		if s.Paused {
+			return 1
+		}
+		return 0
+	}},
+}
 
 // Describe sends no descriptor: the set of metrics depends on the pipeline.
 func (c collector) Describe(chan<- *prometheus.Desc) {}
@@ -140,7 +170,16 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	if r.Pending >= 0 {
 		add(descPending, prometheus.GaugeValue, r.Pending)
 	}
+	if r.Depth != nil {
+		for _, d := range depths {
+			out <- prometheus.MustNewConstMetric(d.desc, prometheus.GaugeValue, d.value(*r.Depth), r.Pipeline, r.Queue)
+		}
+	}
+	if r.Workers > 0 {
+		add(descWorkers, prometheus.GaugeValue, int64(r.Workers), r.Queue)
+	}
 	for _, s := range r.Stages {
+		add(descWaiting, prometheus.GaugeValue, s.Waiting, s.Name)
 		add(descStageIn, prometheus.GaugeValue, s.InFlight, s.Name)
 		add(descCalls, prometheus.CounterValue, s.Calls, s.Name)
 		add(descSkipped, prometheus.CounterValue, s.Skipped, s.Name)

@@ -21,15 +21,27 @@ type Config struct {
 	Format string `yaml:"format,optional" enum:"items|jsonl|lines|csv|files|raw"`
 	// File in which file:, dir:, http: or cron: remembers what has ended; without it a run starts anew.
 	Checkpoint string `yaml:"checkpoint,optional"`
+	// Which keys this process claims: any, or leased, those of the lanes that it holds while all processes share them.
+	Lanes string `yaml:"lanes,optional" enum:"any|leased"`
 	// Bearer token that clients of an http: source must show, such as ${env:WORK_TOKEN}.
 	Token string `yaml:"token,optional"`
+	// Object store of bodies over 1 MiB, the one that items were enqueued with (waybill enqueue --bodies): file:var/objects.
+	Bodies string `yaml:"bodies,optional"`
 
-	drivers []pipeline.QueueDriver // what From may name; not part of the file
+	drivers []pipeline.QueueDriver  // what From may name; not part of the file
+	objects []pipeline.ObjectDriver // what Bodies may name
 }
 
-// Def returns the definition of the stage "claim" over these drivers.
-func Def(drivers ...pipeline.QueueDriver) pipeline.Def {
-	defaults := Config{Queue: "default", Lease: pipeline.Duration(pipeline.DefaultLease), drivers: drivers}
+// lanesLeased is the value of Lanes under which processes share the lanes.
+const lanesLeased = "leased"
+
+// Sharing implements pipeline.Shared.
+func (c Config) Sharing() (queue string, leased bool) { return c.Queue, c.Lanes == lanesLeased }
+
+// Def returns the definition of the stage "claim" over these drivers of queues
+// and of object stores.
+func Def(drivers []pipeline.QueueDriver, objects ...pipeline.ObjectDriver) pipeline.Def {
+	defaults := Config{Queue: "default", Lanes: "any", Lease: pipeline.Duration(pipeline.DefaultLease), drivers: drivers, objects: objects}
 	return pipeline.Define("claim", "claims work items from a queue or an input, acknowledges them, gives them back",
 		defaults, open)
 }
@@ -48,6 +60,9 @@ func (c Config) Validate(v *pipeline.Validation) {
 	if strings.TrimSpace(c.Queue) == "" {
 		v.Problem("queue", pipeline.CodeBadValue, "leave it out for \"default\"", "the queue's name is empty")
 	}
+	if _, ok := objectDriver(c.objects, c.Bodies); c.Bodies != "" && !ok {
+		v.Problem("bodies", "bad-url", knownStores(c.objects), "%q is not the URL of an object store", c.Bodies)
+	}
 	if c.refuses(v, d, scheme) || d.Check == nil {
 		return
 	}
@@ -63,7 +78,11 @@ func (c Config) Validate(v *pipeline.Validation) {
 
 // refuses reports keys that a driver does not have.
 func (c Config) refuses(v *pipeline.Validation, d pipeline.QueueDriver, scheme string) (found bool) {
-	for _, k := range []struct{ key, value string }{{"format", c.Format}, {"checkpoint", c.Checkpoint}, {"token", c.Token}} {
+	lanes := ""
+	if c.Lanes == lanesLeased {
+		lanes = c.Lanes
+	}
+	for _, k := range []struct{ key, value string }{{"format", c.Format}, {"checkpoint", c.Checkpoint}, {"token", c.Token}, {"lanes", lanes}} {
 		if k.value == "" || slices.Contains(d.Takes, k.key) {
 			continue
 		}
@@ -98,14 +117,22 @@ func withColon(drivers []pipeline.QueueDriver, url string) string {
 // open makes the source. The queue must be there: a pipeline does not make
 // one, so a misspelt name is an error and not an empty run.
 func open(ctx context.Context, c Config, env pipeline.Env) (pipeline.Source, error) {
+	var lanes func() pipeline.LaneSet
+	if c.Lanes == lanesLeased {
+		lanes = env.Lanes
+	}
 	src, err := Open(ctx, c.drivers, c.From, pipeline.QueueOptions{
-		Queue: c.Queue, Lease: c.Lease.D(), Owner: env.Run.ID, MaxAttempts: env.Run.MaxAttempts,
+		Queue: c.Queue, Lanes: lanes, Lease: c.Lease.D(), Owner: env.Run.ID, MaxAttempts: env.Run.MaxAttempts,
 		Dir: env.Dir, Format: c.Format, Checkpoint: c.Checkpoint, Token: c.Token, Stdin: env.Stdin, Log: env.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return src, nil
+	b, err := openBodies(ctx, c, env)
+	if err != nil {
+		return nil, errors.Join(err, closeSource(src))
+	}
+	return withBodies(src, b), nil
 }
 
 // Open opens what a URL names with the driver of its scheme.

@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-dev/waybill/stages/claim/http"
 	"github.com/waybill-dev/waybill/stages/claim/sqlite"
 	"github.com/waybill-dev/waybill/stages/claim/stdin"
+	"github.com/waybill-dev/waybill/stages/store"
 )
 
 var drivers = []pipeline.QueueDriver{sqlite.Driver(), file.Driver(), stdin.Driver(), dir.Driver(), http.Driver(), cron.Driver()}
@@ -24,7 +25,7 @@ var drivers = []pipeline.QueueDriver{sqlite.Driver(), file.Driver(), stdin.Drive
 func load(t *testing.T, dir, config string) (*pipeline.Plan, pipeline.Problems) {
 	t.Helper()
 	src := "waybill: v1\nname: test\nstages:\n  - claim: " + config + "\n"
-	return pipeline.Load(filepath.Join(dir, "p.yaml"), []byte(src), pipeline.NewSet(claim.Def(drivers...)))
+	return pipeline.Load(filepath.Join(dir, "p.yaml"), []byte(src), pipeline.NewSet(claim.Def(drivers, store.Drivers()...)))
 }
 
 func TestProblems(t *testing.T) {
@@ -32,6 +33,9 @@ func TestProblems(t *testing.T) {
 		"{ from: 'sqlite:q.db', lease: 30s }":         "",
 		"{ from: 'file:x.csv', format: csv }":         "",
 		"{ queue: a }":                                "missing-key",
+		"{ from: 'sqlite:q.db', lanes: leased }":      "",
+		"{ from: 'file:x.csv', lanes: leased }":       "bad-value",
+		"{ from: 'sqlite:q.db', lanes: all }":         "bad-value",
 		"{ from: q.db }":                              "bad-url",
 		"{ from: 'mongo:x' }":                         "unknown-scheme",
 		"{ from: 'sqlite:' }":                         "bad-url",
@@ -63,6 +67,8 @@ func TestProblems(t *testing.T) {
 		"{ from: 'http:127.0.0.1:80/x', token: x }":   "",
 		"{ from: 'http:127.0.0.1:80', format: raw }":  "",
 		"{ from: 'http:0.0.0.0:80/x' }":               "not-loopback",
+		"{ from: stdin, bodies: 'file:objects' }":     "",
+		"{ from: 'sqlite:q.db', bodies: objects }":    "bad-url",
 	} {
 		_, problems := load(t, t.TempDir(), config)
 		switch {
@@ -98,8 +104,16 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := made.(pipeline.Queue)
+	src := made.(interface { // what the driver can do, the stage can do
+		pipeline.Queue
+		pipeline.QueueTools
+		pipeline.Records
+		pipeline.Waker
+	})
 	defer src.Close()
+	if src.Wakes() == nil {
+		t.Error("the queue's wakes are hidden")
+	}
 	items, err := src.Claim(ctx, 5)
 	if err != nil || len(items) != 1 || src.Lease().Seconds() != 7 {
 		t.Fatalf("claimed %d with a lease of %v, error %v", len(items), src.Lease(), err)

@@ -9,6 +9,10 @@
 // checks, sources of one process (file, stdin, dir, http, cron) what of it means
 // anything without a store behind them; they share internal/local.
 //
+// An item whose body is too large for a queue refers to an object (bodies.go):
+// the stage fetches it between the source's claim and everybody else, so that no
+// stage and no receipt knows the difference.
+//
 //	claim:
 //	  from: sqlite:var/queue.db
 //	  queue: pages

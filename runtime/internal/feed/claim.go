@@ -14,6 +14,7 @@ import (
 func (q *Feed) refill() {
 	want := min(claimMax, q.free())
 	q.claiming = true
+	q.tally.Begun++
 	q.mu.Unlock()
 	var start time.Time
 	if q.Claimed != nil {
@@ -28,6 +29,8 @@ func (q *Feed) refill() {
 	for _, it := range items {
 		q.admit(it)
 	}
+	q.tally.Ended++
+	q.tally.Items += int64(len(items))
 	if len(items) > 0 {
 		q.empties, q.failures = 0, 0
 	}

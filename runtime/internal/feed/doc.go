@@ -16,7 +16,8 @@
 // A flight may run unless another with its lane and key does.
 //
 // Nobody is woken for nothing: a carrier that takes a flight wakes one more if
-// flights are left, and a carrier with nothing to do sleeps until the next poll.
+// flights are left, and a carrier with nothing to do sleeps until the next poll, or
+// until the source says that a claim may find something (Wake).
 // While flights take no longer than waking a carrier does, one carrier does all
 // the work, takes what it claimed without the lock, and the others sleep
 // (brisk.go).

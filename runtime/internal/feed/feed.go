@@ -73,6 +73,7 @@ type Feed struct {
 	seq      uint64
 	pace
 
+	tally    Tally     // but for its Lanes
 	claiming bool      // a carrier is inside Claim
 	due      bool      // a claim may find something
 	sleeper  *carrier  // the carrier that watches the clock
@@ -301,6 +302,29 @@ func (q *Feed) Held(yield func(*sched.Flight)) {
 	for _, f := range q.held {
 		yield(f)
 	}
+}
+
+// Tally is what the feed has claimed so far.
+type Tally struct {
+	// Begun and Ended count the calls of Claim, Items what they returned.
+	Begun, Ended uint64
+	Items        int64
+	// Lanes are the key lanes of the items that calls which have ended returned
+	// and that are not at their end.
+	Lanes pipeline.LaneSet
+}
+
+// Tally returns what was claimed so far.
+func (q *Feed) Tally() Tally {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t := q.tally
+	for _, f := range q.held {
+		if key := f.Item.Key; key != "" {
+			t.Lanes |= 1 << pipeline.LaneOf(key)
+		}
+	}
+	return t
 }
 
 // InFlight returns how many items are claimed and have not ended; while the feed

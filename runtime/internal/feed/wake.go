@@ -45,6 +45,18 @@ func (q *Feed) sleep(c *carrier) (ticked bool) {
 	return ticked
 }
 
+// Wake makes a claim due now: the source may have something to give. While claims
+// are paused it changes nothing.
+func (q *Feed) Wake() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.over || time.Now().Before(q.paused) {
+		return
+	}
+	q.due = true
+	q.wakeOne()
+}
+
 // wakeOne wakes a carrier unless one is waking up already: that one will look
 // for more work itself, and wake the next if there is some.
 func (q *Feed) wakeOne() {
