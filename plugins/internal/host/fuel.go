@@ -66,14 +66,20 @@ func (t *tank) begin(ctx context.Context, timeout time.Duration, limit int64, pa
 	if len(payers) > 0 || len(t.payers) > 0 {
 		t.payers = append(t.payers[:0], payers...)
 	}
-	if t.counter != nil {
-		t.fill()
+	// What the last call left in the counter is as good as a new slice, if it is
+	// not little: to set it costs as much as a short guest.
+	if rest := t.rest; rest >= slice/2 && rest <= limit && len(t.payers) == 0 {
+		t.used = rest
+		return
 	}
+	t.fill()
 }
 
-// fill gives the guest its first slice. What the last call left in the counter
-// is as good, if it is not little: to set it costs as much as a short guest.
+// fill gives the guest its first slice.
 func (t *tank) fill() {
+	if t.counter == nil {
+		return
+	}
 	n := t.rest
 	if n < slice/2 {
 		n = slice
@@ -96,8 +102,16 @@ func (t *tank) end(ok bool) (spent int64, err *stop) {
 		t.upTo(-left)
 	}
 	spent = t.used - max(0, left)
+	if len(t.payers) > 0 {
+		t.settle(spent, ok && err == nil)
+	}
+	return spent, err
+}
+
+// settle ends the payers' reservations.
+func (t *tank) settle(spent int64, ok bool) {
 	bill, count := spent, int64(len(t.payers))
-	if count > 1 && (!ok || err != nil) {
+	if count > 1 && !ok {
 		bill = 0 // one of them spoiled it for all, and pays when it is found
 	}
 	for i, p := range t.payers {
@@ -107,7 +121,6 @@ func (t *tank) end(ok bool) (spent int64, err *stop) {
 		}
 		p.Settle(pipeline.UnitFuel, t.share, part)
 	}
-	return spent, err
 }
 
 // left is what the guest has in its counter, less what host functions did.

@@ -92,9 +92,7 @@ func (s *session) log(level slog.Level, msg string) {
 
 // reportLost says how many messages a call lost to the log limit.
 func (s *session) reportLost() {
-	if s.logLost > 0 {
-		s.kernel.Log.WarnContext(s.context.Context, "kernel log messages lost: limits.log was reached", "kernel", s.kernel.Name, "lost", s.logLost)
-	}
+	s.kernel.Log.WarnContext(s.context.Context, "kernel log messages lost: limits.log was reached", "kernel", s.kernel.Name, "lost", s.logLost)
 }
 
 func hostFail(_ context.Context, s *session, m api.Memory, stack []uint64) error {

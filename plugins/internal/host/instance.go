@@ -46,8 +46,10 @@ func (i *Instance) Run(ctx context.Context, ops []k1.Op, b *k1.Batch, payers ...
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("kernel %s: %w", i.kernel.Name, err)
 	}
-	if err := i.renew(); err != nil {
-		return nil, err
+	if i.stale() {
+		if err := i.renew(); err != nil {
+			return nil, err
+		}
 	}
 	if b.Size() > i.inCap {
 		if err := i.room(ctx, b.Size()); err != nil {
@@ -86,19 +88,16 @@ func (i *Instance) room(ctx context.Context, n uint32) error {
 // stale tells that the instance must be put back before the next call.
 func (i *Instance) stale() bool {
 	switch {
-	case i.left == used && i.kernel.State == Lane:
-		return false
 	case i.left == used && i.kernel.Reuse:
 		return i.shape() != i.first
+	case i.left == used && i.kernel.State == Lane:
+		return false
 	}
 	return i.left != nothing
 }
 
-// renew puts the instance back to its kernel's image if it has to be.
+// renew puts the instance back to its kernel's image.
 func (i *Instance) renew() error {
-	if !i.stale() {
-		return nil
-	}
 	img := i.kernel.image
 	if !i.restorable(img) {
 		return fmt.Errorf("kernel %s: a broken instance was called again", i.kernel.Name)

@@ -92,18 +92,22 @@ func (k *Kernel) open(ctx context.Context) (*session, error) {
 func (s *session) begin(ctx context.Context, timeout time.Duration, fuel int64, payers []*pipeline.Budget) {
 	s.stderr.reset()
 	s.message, s.logLeft, s.logLost, s.memory.refused, s.spent = "", s.kernel.Limits.Log, 0, false, 0
-	clear(s.counters)
+	if len(s.counters) > 0 {
+		clear(s.counters)
+	}
 	s.context.Context = ctx
 	s.tank.begin(ctx, timeout, fuel, payers)
 }
 
 // settle closes the account. A call that came back but cannot pay has failed.
 func (s *session) settle(err error) error {
-	s.reportLost()
+	if s.logLost > 0 {
+		s.reportLost()
+	}
 	spent, stopped := s.tank.end(err == nil)
 	s.spent = spent
 	s.answer = nil // it may be large, and is none of the next call's business
-	if err == nil && stopped != nil {
+	if stopped != nil && err == nil {
 		return s.failure(stopped)
 	}
 	return err

@@ -7,6 +7,7 @@ package k1
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // Sizes and constants of the frames.
@@ -60,12 +61,14 @@ func NewBatch(records []Record) (*Batch, error) {
 
 // Reset lays out a frame for other records.
 func (b *Batch) Reset(records []Record) error {
-	b.Records, b.values = records, b.values[:0]
-	pos := uint64(HeaderSize) + uint64(len(records))*RecordSize
-	for i := range records {
+	b.Records = records
+	b.values = slices.Grow(b.values[:0], len(records))[:len(records)]
+	values := b.values[:len(records)]
+	pos := HeaderSize + uint64(len(records))*RecordSize
+	for i := range values {
 		r := &records[i]
 		pos = align8(pos + uint64(len(r.Key)) + uint64(len(r.Meta)))
-		b.values = append(b.values, uint32(pos))
+		values[i] = uint32(pos)
 		if pos = align8(pos + uint64(len(r.Value))); pos > MaxFrame {
 			return ErrTooLarge
 		}
@@ -86,48 +89,41 @@ func (b *Batch) Size() uint32 { return b.size }
 // header's time and seed are those of the first record.
 func (b *Batch) Encode(dst []byte) {
 	le := binary.LittleEndian
-	h := dst[:HeaderSize]
-	le.PutUint64(h, Magic)
-	le.PutUint64(h[8:], pair(len(b.Records), int(b.size)))
+	h := (*[HeaderSize]byte)(dst)
+	le.PutUint64(h[0:8], Magic)
+	le.PutUint64(h[8:16], pair(len(b.Records), int(b.size)))
 	var time, seed uint64
 	if len(b.Records) > 0 {
 		time, seed = b.Records[0].Time, b.Records[0].Seed
 	}
-	le.PutUint64(h[16:], time)
-	le.PutUint64(h[24:], seed)
-	le.PutUint64(h[32:], b.Seq)
-	pos := HeaderSize + RecordSize*len(b.Records)
-	for i := range b.Records {
-		pos = b.record(dst, i, pos)
+	le.PutUint64(h[16:24], time)
+	le.PutUint64(h[24:32], seed)
+	le.PutUint64(h[32:40], b.Seq)
+	records := b.Records
+	pos := HeaderSize + RecordSize*len(records)
+	table, values := dst[HeaderSize:pos], b.values[:len(records)]
+	for i := range records {
+		r, value := &records[i], int(values[i])
+		d := (*[RecordSize]byte)(table)
+		table = table[RecordSize:]
+		meta := pos + len(r.Key)
+		le.PutUint64(d[0:8], pair(pos, len(r.Key)))
+		le.PutUint64(d[8:16], pair(value, len(r.Value)))
+		le.PutUint64(d[16:24], r.Time)
+		le.PutUint64(d[24:32], r.Seed)
+		le.PutUint64(d[32:40], pair(meta, len(r.Meta)))
+		if value != pos { // most records have neither key nor metadata
+			le.PutUint64(dst[value-8:], 0)
+			copy(dst[pos:], r.Key)
+			copy(dst[meta:], r.Meta)
+		}
+		pos = value + len(r.Value)
+		if pos%8 != 0 {
+			pos = pos&^7 + 8
+			le.PutUint64(dst[pos-8:], 0) // the zeros first, then the bytes over them
+		}
+		copy(dst[value:pos], r.Value)
 	}
-}
-
-// record writes record i, whose arena begins at pos, and returns where it ends.
-func (b *Batch) record(dst []byte, i, pos int) int {
-	le := binary.LittleEndian
-	r, d := &b.Records[i], dst[HeaderSize+RecordSize*i:][:RecordSize]
-	value := int(b.values[i])
-	meta := pos
-	if len(r.Key) > 0 {
-		meta += copy(dst[pos:], r.Key)
-	}
-	le.PutUint64(d, pair(pos, len(r.Key)))
-	le.PutUint64(d[8:], pair(value, len(r.Value)))
-	le.PutUint64(d[16:], r.Time)
-	le.PutUint64(d[24:], r.Seed)
-	le.PutUint64(d[32:], pair(meta, len(r.Meta)))
-	if len(r.Meta) > 0 {
-		copy(dst[meta:], r.Meta)
-	}
-	if gap := meta + len(r.Meta); gap < value {
-		clear(dst[gap:value])
-	}
-	end := value + copy(dst[value:], r.Value)
-	next := int(align8(uint64(end)))
-	if end < next {
-		clear(dst[end:next])
-	}
-	return next
 }
 
 // pair is two numbers of 32 bits as one of 64, the first in the lower half.

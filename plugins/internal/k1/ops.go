@@ -2,7 +2,9 @@ package k1
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // Code is what a kernel does with a record.
@@ -63,97 +65,111 @@ type descriptor struct {
 	valueOff, valueLen uint64
 }
 
-func readDescriptor(d []byte) descriptor {
+func readDescriptor(d *[OpSize]byte) descriptor {
 	le := binary.LittleEndian
-	u := func(at int) uint64 { return uint64(le.Uint32(d[at:])) }
-	return descriptor{le.Uint32(d), Code(le.Uint16(d[4:])), le.Uint16(d[6:]), u(8), u(12), u(16), u(20)}
+	return descriptor{le.Uint32(d[0:]), Code(le.Uint16(d[4:])), le.Uint16(d[6:]),
+		uint64(le.Uint32(d[8:])), uint64(le.Uint32(d[12:])), uint64(le.Uint32(d[16:])), uint64(le.Uint32(d[20:]))}
 }
 
 // Decode checks an out frame, which may lie in the kernel's memory, and appends
-// its operations to ops; the error is a *FrameError. Replaced bytes are copied once, all together; kept and
-// sliced ones are those of the batch.
+// its operations to ops; the error is a *FrameError. Replaced bytes are copied
+// once, all together; kept and sliced ones are those of the batch.
 func (b *Batch) Decode(ops []Op, frame []byte) ([]Op, error) {
-	n, err := outHeader(frame)
-	if err != nil {
-		return nil, err
+	le := binary.LittleEndian
+	if len(frame) < OutHeaderSize {
+		return nil, bad("%d bytes, a header has %d", len(frame), OutHeaderSize)
 	}
-	arena := uint64(OutHeaderSize + OpSize*n)
-	c := cursor{arena: arena, pos: arena, end: uint64(len(frame))}
-	if arena < c.end {
-		c.data = append(b.Arena[:0], frame[arena:]...)
+	n, total := uint64(le.Uint32(frame)), uint64(le.Uint32(frame[4:]))
+	arena := OutHeaderSize + OpSize*n
+	if total != uint64(len(frame)) || le.Uint64(frame[8:]) != 0 || arena > total {
+		return nil, badHeader(frame)
 	}
-	for i := range n {
-		d := frame[OutHeaderSize+OpSize*i:][:OpSize]
-		if source, ok := b.kept(d); ok {
-			r := &b.Records[source]
-			ops = append(ops, Op{Source: source, Key: r.Key, Value: r.Value})
-			continue
+	at, end := len(ops), len(ops)+int(n)
+	if end > cap(ops) {
+		ops = slices.Grow(ops, int(n))
+	}
+	ops = ops[:end]
+	table, records := frame[OutHeaderSize:arena], b.Records
+	for i := at; i < end; i++ {
+		d := (*[OpSize]byte)(table)
+		table = table[OpSize:]
+		// The commonest operation: KEEP without fault, to port 0.
+		head := le.Uint64(d[0:8]) // source, then code and port: 0
+		if head >= uint64(len(records)) || le.Uint32(d[12:16])|le.Uint32(d[20:24]) != 0 {
+			return b.others(ops, i, at, frame)
 		}
-		op, err := b.op(readDescriptor(d), &c)
-		if err != nil {
-			return nil, bad("operation %d: %w", i, err)
-		}
-		ops = append(ops, op)
+		r, op := &records[head], &ops[i]
+		op.Source, op.Code, op.Port = uint32(head), Keep, 0
+		op.Key, op.Value = r.Key, r.Value
 	}
 	return ops, nil
 }
 
-// kept recognises the commonest operation, a KEEP without fault to port 0.
-func (b *Batch) kept(d []byte) (source uint32, ok bool) {
-	le := binary.LittleEndian
-	head := le.Uint64(d) // source, then code and port: 0
-	return uint32(head), head < uint64(len(b.Records)) && le.Uint32(d[12:])|le.Uint32(d[20:]) == 0
+// others goes on with ops[i], of which the frame's first is ops[first]: whatever
+// the operation is.
+func (b *Batch) others(ops []Op, i, first int, frame []byte) ([]Op, error) {
+	arena := OutHeaderSize + OpSize*uint64(len(ops)-first)
+	c := cursor{arena: arena, pos: arena, end: uint64(len(frame))}
+	if arena < c.end {
+		c.data = append(b.Arena[:0], frame[arena:]...)
+	}
+	table := frame[OutHeaderSize+OpSize*(i-first) : arena]
+	for ; i < len(ops); i++ {
+		d := (*[OpSize]byte)(table)
+		table = table[OpSize:]
+		if err := b.op(&ops[i], readDescriptor(d), &c); err != nil {
+			return nil, bad("operation %d: %w", i-first, err)
+		}
+	}
+	return ops, nil
 }
 
-func outHeader(frame []byte) (n int, err error) {
-	if len(frame) < OutHeaderSize {
-		return 0, bad("%d bytes, a header has %d", len(frame), OutHeaderSize)
-	}
+// badHeader says what is wrong with the header of a frame that has one.
+func badHeader(frame []byte) error {
 	le := binary.LittleEndian
-	count, total := uint64(le.Uint32(frame)), uint64(le.Uint32(frame[4:]))
+	n, total := uint64(le.Uint32(frame)), uint64(le.Uint32(frame[4:]))
 	switch {
 	case total != uint64(len(frame)):
-		return 0, bad("total is %d, the frame has %d bytes", total, len(frame))
+		return bad("total is %d, the frame has %d bytes", total, len(frame))
 	case le.Uint32(frame[8:]) != 0:
-		return 0, bad("unknown flags 0x%x", le.Uint32(frame[8:]))
+		return bad("unknown flags 0x%x", le.Uint32(frame[8:]))
 	case le.Uint32(frame[12:]) != 0:
-		return 0, bad("the reserved word is not zero")
-	case OutHeaderSize+OpSize*count > total:
-		return 0, bad("%d operations do not fit into %d bytes", count, total)
+		return bad("the reserved word is not zero")
 	}
-	return int(count), nil
+	return bad("%d operations do not fit into %d bytes", n, total)
 }
 
-// op checks one descriptor.
-func (b *Batch) op(d descriptor, c *cursor) (Op, error) {
-	op := Op{Source: d.source, Code: d.code, Port: d.port}
+// op checks one descriptor and makes it an operation.
+func (b *Batch) op(to *Op, d descriptor, c *cursor) (err error) {
 	if uint64(d.source) >= uint64(len(b.Records)) {
-		return op, fmt.Errorf("source %d of %d records", d.source, len(b.Records))
+		return fmt.Errorf("source %d of %d records", d.source, len(b.Records))
 	}
 	if d.code != Err && int(d.port) >= max(1, b.Ports) {
-		return op, fmt.Errorf("%s to port %d: the kernel has %d", d.code, d.port, max(1, b.Ports))
+		return fmt.Errorf("%s to port %d: the kernel has %d", d.code, d.port, max(1, b.Ports))
 	}
-	r, err := &b.Records[d.source], error(nil)
+	var key, value []byte
 	switch d.code {
 	case Keep:
 		if d.keyLen|d.valueLen != 0 {
-			return op, fmt.Errorf("KEEP with a key or a value")
+			return errors.New("KEEP with a key or a value")
 		}
-		op.Key, op.Value = r.Key, r.Value
+		key, value = b.Records[d.source].Key, b.Records[d.source].Value
 	case Slice:
-		op.Key = r.Key
-		op.Value, err = b.slice(d)
+		key = b.Records[d.source].Key
+		value, err = b.slice(d)
 	case Put, Err:
 		if d.code == Err && d.keyLen != 0 {
-			return op, fmt.Errorf("ERR with a key")
+			return errors.New("ERR with a key")
 		}
-		if op.Key, err = c.take("key", d.keyOff, d.keyLen); err == nil {
-			op.Value, err = c.take("value", d.valueOff, d.valueLen)
+		if key, err = c.take("key", d.keyOff, d.keyLen); err == nil {
+			value, err = c.take("value", d.valueOff, d.valueLen)
 		}
 	default:
 		err = fmt.Errorf("%s is not known", d.code)
 	}
-	return op, err
+	to.Source, to.Code, to.Port = d.source, d.code, d.port
+	to.Key, to.Value = key, value
+	return err
 }
 
 // slice returns the part of the source's own value that a SLICE names.
@@ -184,14 +200,19 @@ func (c *cursor) take(what string, off, n uint64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	switch {
-	case off < c.arena:
-		return nil, fmt.Errorf("%s %d+%d lies before the arena at %d", what, off, n, c.arena)
-	case off+n > c.end:
-		return nil, fmt.Errorf("%s %d+%d leaves the frame of %d bytes", what, off, n, c.end)
-	case off < c.pos:
-		return nil, fmt.Errorf("%s %d+%d overlaps what ends at %d", what, off, n, c.pos)
+	if off < c.pos || off+n > c.end {
+		return nil, c.refuse(what, off, n)
 	}
 	c.pos = off + n
 	return c.data[off-c.arena : c.pos-c.arena : c.pos-c.arena], nil
+}
+
+func (c *cursor) refuse(what string, off, n uint64) error {
+	switch {
+	case off < c.arena:
+		return fmt.Errorf("%s %d+%d lies before the arena at %d", what, off, n, c.arena)
+	case off+n > c.end:
+		return fmt.Errorf("%s %d+%d leaves the frame of %d bytes", what, off, n, c.end)
+	}
+	return fmt.Errorf("%s %d+%d overlaps what ends at %d", what, off, n, c.pos)
 }

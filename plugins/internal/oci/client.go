@@ -108,7 +108,14 @@ func unreachable(ref Reference, err error) error {
 	case errors.Is(err, errPlain):
 		return pipeline.Fail(CodeRegistry, "%s: %w", ref, err).WithHint("the registry sends its clients to an address without TLS: tell its owner")
 	}
-	return pipeline.Fail(CodeRegistry, "%s: the registry did not answer: %w", ref, err).WithHint("is it reachable from here?")
+	return absent(ref, "did not answer: %w", err).WithHint("is it reachable from here?")
+}
+
+// absent is a failure that is not the caller's and may pass.
+func absent(ref Reference, format string, args ...any) *pipeline.Error {
+	e := pipeline.Fail(CodeRegistry, "%s: the registry "+format, append([]any{ref}, args...)...)
+	e.Kind = pipeline.Unavailable
+	return e
 }
 
 // refusal is the failure of a request that a registry answered with a status
@@ -120,6 +127,9 @@ func refusal(ref Reference, status int) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return pipeline.Fail(CodeRegistry, "%s: the registry refuses: %s", ref, text(status)).
 			WithHint("log in with docker login %s, or ask for access", ref.ref.Registry)
+	}
+	if status >= http.StatusInternalServerError || status == http.StatusTooManyRequests {
+		return absent(ref, "answers %s", text(status))
 	}
 	return pipeline.Fail(CodeRegistry, "%s: the registry answers %s", ref, text(status))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -60,7 +61,8 @@ func pushFailed(ref Reference, err error) error {
 	case errors.As(err, &answer):
 		var refused *pipeline.Error
 		errors.As(refusal(ref, answer.StatusCode), &refused)
-		return pipeline.Fail(CodeRegistry, "%w: %w", refused.Err, answer.Errors).WithHint("%s", refused.Hint)
+		refused.Code, refused.Err = CodeRegistry, fmt.Errorf("%w: %w", refused.Err, answer.Errors)
+		return refused
 	}
 	return unreachable(ref, err)
 }

@@ -117,10 +117,10 @@ enum {
 	K1_NOT_GRANTED = -1,
 	K1_NOT_FOUND = -2,
 	K1_OVER_LIMIT = -3,
-	K1_FAILED = -4 /* bytes is the message */
+	K1_FAILED = -4
 };
 typedef struct {
-	int code; /* 0, or one of the above */
+	int code; /* 0, or one of the above: then bytes is the host's message */
 	k1_bytes bytes;
 } k1_answer;
 

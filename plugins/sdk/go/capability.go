@@ -10,7 +10,8 @@ import (
 // the pipeline's `grant` gives it. What comes back is not a function of the
 // record: a kernel that uses these cannot be replayed without them.
 
-// Errors of HTTP, Blob, Secret and State.
+// Errors of HTTP, Blob, Secret and State. What they return wraps them, with the
+// host's reason: errors.Is tells which it is.
 var (
 	ErrNotGranted = errors.New("not granted by the pipeline")
 	ErrNotFound   = errors.New("not found")
@@ -141,20 +142,27 @@ func receive(call func(buf []byte) int64, rest func(from int, buf []byte) int64)
 	return buf, nil
 }
 
-// failed is the error that a negative answer stands for.
+// denial is one of the errors above with the host's reason.
+type denial struct {
+	kind error
+	why  string
+}
+
+func (d *denial) Error() string { return d.kind.Error() + ": " + d.why }
+func (d *denial) Unwrap() error { return d.kind }
+
+// failed is the error that a negative answer stands for, with the host's message.
 func failed(code int64, rest func(from int, buf []byte) int64) error {
-	switch code {
-	case -1:
-		return ErrNotGranted
-	case -2:
-		return ErrNotFound
-	case -3:
-		return ErrLimit
-	}
 	text := make([]byte, longestError)
-	n := rest(0, text)
-	if n <= 0 {
-		return errors.New("failed in the host")
+	why := string(text[:max(0, min(rest(0, text), longestError))])
+	kind := map[int64]error{-1: ErrNotGranted, -2: ErrNotFound, -3: ErrLimit}[code]
+	switch {
+	case kind != nil && why != "":
+		return &denial{kind, why}
+	case kind != nil:
+		return kind
+	case why != "":
+		return errors.New(why)
 	}
-	return errors.New(string(text[:min(n, longestError)]))
+	return errors.New("failed in the host")
 }

@@ -11,7 +11,7 @@ static k1_answer k1__answer(int64_t n, uint8_t *buf, size_t cap) {
 	k1_answer a = {0, {buf, 0}};
 	if (n < 0) {
 		a.code = (int)n;
-		if (n == K1_FAILED) a.bytes.len = (size_t)k1_host_rest(0, buf, cap);
+		a.bytes.len = (size_t)k1_host_rest(0, buf, cap);
 		return a;
 	}
 	a.bytes.len = (size_t)n;

@@ -6,9 +6,24 @@
 #endif
 #define K1_IMPORT(name) __attribute__((import_module("kernel/1"), import_name(name)))
 #define K1_EXPORT(name) __attribute__((export_name(name)))
+/* A static variable that is no memory but a global of the module; kind is i32 or i64.
+ * k1__name() reads it, k1__set_name(v) writes it. An engine checks the bounds of
+ * each access to memory, and that was most of what a short call cost. */
+#define K1_REGISTER(kind, type, name)                                                               \
+	__asm__(".globaltype k1." #name ", " #kind "\nk1." #name ":\n");                                  \
+	static inline type k1__##name(void) {                                                             \
+		type v;                                                                                         \
+		__asm__ volatile("global.get k1." #name "\n\tlocal.set %0" : "=r"(v));                          \
+		return v;                                                                                       \
+	}                                                                                                 \
+	static inline void k1__set_##name(type v) { __asm__ volatile("local.get %0\n\tglobal.set k1." #name ::"r"(v)); }
 #else /* a native build, for tests: they bring the host's functions */
 #define K1_IMPORT(name)
 #define K1_EXPORT(name)
+#define K1_REGISTER(kind, type, name)        \
+	static type k1__v_##name;                  \
+	static inline type k1__##name(void) { return k1__v_##name; } \
+	static inline void k1__set_##name(type v) { k1__v_##name = v; }
 #endif
 
 K1_IMPORT("log") void k1_host_log(int32_t level, const void *text, size_t len);

@@ -151,7 +151,11 @@ impl<K: Kernel> Guest<K> {
     /// As `init`.
     #[inline]
     pub unsafe fn run(&self, ptr: *const u8, len: usize) -> i64 {
-        let session = match &mut (*self.0.get()).session {
+        // The address is that of a static, which the compiler must not know: it would make a
+        // constant address of each field, and an engine would check the bounds of each.
+        let mut state = self.0.get();
+        state = std::ptr::read_volatile(&state);
+        let session = match &mut (*state).session {
             Some(session) => session,
             None => return refuse(BAD_FRAME, "k1_run before k1_init"),
         };

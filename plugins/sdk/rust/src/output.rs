@@ -181,11 +181,11 @@ impl Output {
         // SAFETY: slot() was called before, so ops < slots, and all slots lie in the
         // frame since begin() or widen().
         let op = unsafe { &mut *self.frame.as_mut_ptr().add(HEADER + OP * self.ops).cast::<[u8; OP]>() };
+        // The last field first: an engine that has checked the bounds for it knows
+        // those before it to be good.
+        op[16..24].copy_from_slice(&pair(ranges[2], ranges[3]).to_le_bytes());
+        op[8..16].copy_from_slice(&pair(ranges[0], ranges[1]).to_le_bytes());
         op[0..8].copy_from_slice(&head.to_le_bytes());
-        op[8..12].copy_from_slice(&ranges[0].to_le_bytes());
-        op[12..16].copy_from_slice(&ranges[1].to_le_bytes());
-        op[16..20].copy_from_slice(&ranges[2].to_le_bytes());
-        op[20..24].copy_from_slice(&ranges[3].to_le_bytes());
         self.ops += 1;
         self.port(0);
     }
@@ -225,11 +225,16 @@ impl Output {
     pub(crate) fn finish(&mut self) -> &[u8] {
         let arena = HEADER + OP * self.slots;
         let total = if self.end > arena { self.end } else { HEADER + OP * self.ops };
-        self.frame[0..4].copy_from_slice(&(self.ops as u32).to_le_bytes());
-        self.frame[4..8].copy_from_slice(&(total as u32).to_le_bytes());
         self.frame[8..16].copy_from_slice(&[0; 8]);
+        self.frame[0..8].copy_from_slice(&pair(self.ops as u32, total as u32).to_le_bytes());
         &self.frame[..total]
     }
+}
+
+/// Two numbers of 32 bits as one of 64, the first in the lower half.
+#[inline]
+fn pair(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
 }
 
 /// Appends the bytes of a new value. It is a `std::io::Write` too, and

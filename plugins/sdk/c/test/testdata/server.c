@@ -35,10 +35,10 @@ int main(void) {
 		if (code != -1) code = 0; /* the address may look negative */
 		fwrite(&code, 8, 1, stdout);
 		fwrite(&size, 4, 1, stdout);
-		fwrite(k1__mem.out, 1, size, stdout);
+		fwrite(k1__out(), 1, size, stdout);
 		fflush(stdout);
 	}
-	free(k1__mem.in);
-	free(k1__mem.out);
+	free(k1__in());
+	free(k1__out());
 	return 0;
 }
