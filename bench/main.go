@@ -21,14 +21,15 @@ func main() {
 	out := flag.String("out", "", "file for the results as JSON; none if empty")
 	bin := flag.String("waybill", "", "the built command; built here if empty")
 	rounds := flag.Int("rounds", 7, "rounds per measurement")
+	only := flag.String("only", "", "one subject: scheduler, engine, kernels, start, check, stall or queues; all if empty")
 	flag.Parse()
-	if err := run(*out, *bin, *rounds); err != nil {
+	if err := run(*out, *bin, *only, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out, bin string, rounds int) error {
+func run(out, bin, only string, rounds int) error {
 	if rounds < 1 {
 		return fmt.Errorf("-rounds %d: at least one round is needed", rounds)
 	}
@@ -42,16 +43,18 @@ func run(out, bin string, rounds int) error {
 		return err
 	}
 	var results []Result
-	for _, subject := range []func() ([]probe, error){w.scheduler, w.engine, w.kernels, w.start, w.check, w.stall} {
-		probes, err := subject()
-		if err != nil {
-			return err
+	for _, subject := range w.subjects() {
+		if only != "" && only != subject.name {
+			continue
 		}
-		more, err := measure(probes, rounds)
+		more, err := subject.measure(rounds)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", subject.name, err)
 		}
 		results = append(results, more...)
+	}
+	if len(results) == 0 {
+		return fmt.Errorf("-only %s: there is no such subject", only)
 	}
 	if err := printResults(os.Stdout, results); err != nil || out == "" {
 		return err
@@ -65,4 +68,26 @@ func run(out, bin string, rounds int) error {
 		return err
 	}
 	return os.WriteFile(out, append(text, '\n'), 0o644)
+}
+
+// subject is one part of the report.
+type subject struct {
+	name    string
+	measure func(rounds int) ([]Result, error)
+}
+
+func (w *workshop) subjects() []subject {
+	of := func(probes func() ([]probe, error)) func(int) ([]Result, error) {
+		return func(rounds int) ([]Result, error) {
+			all, err := probes()
+			if err != nil {
+				return nil, err
+			}
+			return measure(all, rounds)
+		}
+	}
+	return []subject{
+		{"scheduler", of(w.scheduler)}, {"engine", of(w.engine)}, {"kernels", of(w.kernels)}, {"start", of(w.start)},
+		{"check", of(w.check)}, {"stall", of(w.stall)}, {"queues", w.queues},
+	}
 }

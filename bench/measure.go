@@ -165,26 +165,41 @@ func benchmark(bin, name string, n int) func() (map[string]float64, error) {
 // benchmarkIn does so in a folder.
 func benchmarkIn(dir, bin, name string, n int) func() (map[string]float64, error) {
 	return func() (map[string]float64, error) {
-		cmd := exec.Command(bin, "-test.run=^$", "-test.bench="+name, "-test.benchtime="+strconv.Itoa(n)+"x", "-test.benchmem")
-		cmd.Dir = dir
-		cmd.Stderr = os.Stderr
-		out, err := cmd.Output()
+		all, err := benchmarks(dir, bin, name, n)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w\n%s", name, err, out)
+			return nil, err
 		}
-		for line := range strings.Lines(string(out)) {
-			if strings.HasPrefix(line, "Benchmark") {
-				m := map[string]float64{}
-				for _, f := range metric.FindAllStringSubmatch(line, -1) {
-					if v, err := strconv.ParseFloat(f[1], 64); err == nil {
-						m[f[2]] = v
-					}
+		return all[0], nil
+	}
+}
+
+// benchmarks runs those of a test binary that a pattern names, with more in the
+// environment, and returns the metrics of each in their order: at least one.
+func benchmarks(dir, bin, name string, n int, env ...string) ([]map[string]float64, error) {
+	cmd := exec.Command(bin, "-test.run=^$", "-test.bench="+name, "-test.benchtime="+strconv.Itoa(n)+"x", "-test.benchmem")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	var all []map[string]float64
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "Benchmark") {
+			m := map[string]float64{}
+			for _, f := range metric.FindAllStringSubmatch(line, -1) {
+				if v, err := strconv.ParseFloat(f[1], 64); err == nil {
+					m[f[2]] = v
 				}
-				return m, nil
 			}
+			all = append(all, m)
 		}
+	}
+	if len(all) == 0 {
 		return nil, fmt.Errorf("%s: no such benchmark\n%s", name, out)
 	}
+	return all, nil
 }
 
 func copyFile(from, to string) error {

@@ -18,6 +18,8 @@ type Result struct {
 	// Target is the most that the project promises, and Met whether it holds.
 	Target *float64 `json:"target,omitempty"`
 	Met    *bool    `json:"met,omitempty"`
+	// AtLeast says that Target is the least instead.
+	AtLeast bool `json:"atLeast,omitempty"`
 	// AA is the median ratio of two series of the same thing: how far from 1 it
 	// is says how much of a difference is noise.
 	AA float64 `json:"aa,omitempty"`
@@ -39,6 +41,8 @@ type figure struct {
 	ratioTo string
 	// ratioTarget is the most that the ratio may be.
 	ratioTarget *float64
+	// atLeast: the targets are the least, for more is better.
+	atLeast bool
 }
 
 func atMost(v float64) *float64 { return &v }
@@ -67,7 +71,7 @@ func measure(probes []probe, rounds int) ([]Result, error) {
 			if f.ratioTo != "" {
 				r := Result{Name: f.name + ", ratio", Value: round(median(quotients(series[f.name], series[f.ratioTo]))), Unit: "ratio",
 					RatioTo: f.ratioTo, AA: round(median(quotients(control[f.name], series[f.name]))), Rounds: rounds}
-				out = append(out, r.judged(f.ratioTarget))
+				out = append(out, r.judged(f.ratioTarget, f.atLeast))
 			}
 		}
 	}
@@ -79,14 +83,17 @@ func (f figure) result(series, control []float64) Result {
 	if r.Value != 0 {
 		r.AA = round(median(quotients(control, series)))
 	}
-	return r.judged(f.target)
+	return r.judged(f.target, f.atLeast)
 }
 
 // judged compares the value with its target, if there is one.
-func (r Result) judged(target *float64) Result {
+func (r Result) judged(target *float64, atLeast bool) Result {
 	if target != nil {
 		met := r.Value <= *target
-		r.Target, r.Met = target, &met
+		if atLeast {
+			met = r.Value >= *target
+		}
+		r.Target, r.Met, r.AtLeast = target, &met, atLeast
 	}
 	return r
 }
@@ -121,7 +128,10 @@ func printResults(w io.Writer, results []Result) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "WHAT\tVALUE\tUNIT\tA/A\tTARGET")
 	for _, r := range results {
-		aa, note := "", ""
+		aa, note, bound := "", "", "at most"
+		if r.AtLeast {
+			bound = "at least"
+		}
 		if r.AA != 0 {
 			aa = strconv.FormatFloat(r.AA, 'f', 2, 64)
 		}
@@ -129,9 +139,9 @@ func printResults(w io.Writer, results []Result) error {
 		case r.RatioTo != "" && r.Met == nil:
 			note = "to: " + r.RatioTo
 		case r.Met != nil && *r.Met:
-			note = fmt.Sprintf("met: at most %g", *r.Target)
+			note = fmt.Sprintf("met: %s %g", bound, *r.Target)
 		case r.Met != nil:
-			note = fmt.Sprintf("MISSED: at most %g", *r.Target)
+			note = fmt.Sprintf("MISSED: %s %g", bound, *r.Target)
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", r.Name, strconv.FormatFloat(r.Value, 'f', -1, 64), r.Unit, aa, note)
 	}

@@ -22,7 +22,8 @@ func TestMeasure(t *testing.T) {
 		{answers(10, 20, 30, 60, 20, 40), []figure{{name: "floor", key: "ns", unit: "ns"}}},
 		{answers(50, 50, 150, 150, 60, 60), []figure{
 			{name: "mine", key: "ns", unit: "ns", target: atMost(59), ratioTo: "floor"},
-			{name: "mine, allocations", key: "allocs", unit: "allocs", target: atMost(0)}}},
+			{name: "mine, allocations", key: "allocs", unit: "allocs", target: atMost(0)},
+			{name: "mine, rate", key: "ns", unit: "ns", target: atMost(61), atLeast: true}}},
 	}, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +34,7 @@ func TestMeasure(t *testing.T) {
 		{Name: "mine", Value: 60, Unit: "ns", Target: atMost(59), Met: &no, AA: 1, Rounds: 3},
 		{Name: "mine, ratio", Value: 5, Unit: "ratio", RatioTo: "floor", AA: 1, Rounds: 3},
 		{Name: "mine, allocations", Value: 0, Unit: "allocs", Target: atMost(0), Met: &yes, Rounds: 3},
+		{Name: "mine, rate", Value: 60, Unit: "ns", Target: atMost(61), Met: &no, AtLeast: true, AA: 1, Rounds: 3},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
@@ -41,7 +43,7 @@ func TestMeasure(t *testing.T) {
 	if err := printResults(&out, got); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"MISSED: at most 59", "met: at most 0", "to: floor"} {
+	for _, text := range []string{"MISSED: at most 59", "met: at most 0", "MISSED: at least 61", "to: floor"} {
 		if !strings.Contains(out.String(), text) {
 			t.Errorf("no %q in\n%s", text, &out)
 		}

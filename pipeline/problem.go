@@ -1,6 +1,10 @@
 package pipeline
 
-import "github.com/waybill-dev/waybill/pipeline/internal/node"
+import (
+	"errors"
+
+	"github.com/waybill-dev/waybill/pipeline/internal/node"
+)
 
 // Pos is a place in a pipeline file; line and column count from 1, columns in
 // characters.
@@ -76,6 +80,18 @@ type Validation struct {
 // is no such field.
 func (v *Validation) Problem(path, code, hint, format string, args ...any) {
 	v.node.Lookup(path).Problem(code, hint, format, args...)
+}
+
+// Error reports err, if there is one, as a finding at that field: a typed error
+// with its own code and hint, any other with this code.
+func (v *Validation) Error(path, code string, err error) {
+	var typed *Error
+	switch {
+	case errors.As(err, &typed):
+		v.Problem(path, typed.Code, typed.Hint, "%v", typed.Err)
+	case err != nil:
+		v.Problem(path, code, "", "%v", err)
+	}
 }
 
 // KeyProblem reports a finding about a field as a whole: that it should not be

@@ -68,7 +68,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waybill": waybill, "flip": flip, "exits": exits, "registry": startRegistry, "expand": expand,
-			"largeitem": largeItem, "samequeue": sameQueue},
+			"largeitem": largeItem, "samequeue": sameQueue, "mongodb": startMongoDB, "flipchunk": flipChunk},
 	})
 }
 

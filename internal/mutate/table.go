@@ -87,7 +87,7 @@ func clock() []mutant {
 			{"writer.go", "now: w.clock().UnixMilli()", "now: time.Now().UnixMilli()"},
 		}},
 		{"the store's clock", "mongodb", []string{"TestServerClock"}, []change{
-			{"clock.go", "return c.base.Add(time.Since(c.at))", "return time.Now()"},
+			{"store.go", "NewDateTimeFromTime(s.conn.Now())", "NewDateTimeFromTime(time.Now())"},
 		}},
 		{"the store's clock", "nats", []string{"TestClock"}, []change{
 			{"clock.go", "return c.server.Add(time.Since(c.heard)).UnixMilli()", "return time.Now().UnixMilli()"},

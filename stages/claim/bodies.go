@@ -29,7 +29,7 @@ const giveBackTime = 10 * time.Second
 // before anybody sees them: stages, receipts and the distributor find the item as
 // if the body had been in the queue.
 type bodies struct {
-	url   string
+	place string           // what reports call the store: no secrets
 	store pipeline.Objects // nil: the stage names none
 	log   *slog.Logger
 
@@ -110,11 +110,11 @@ func (b *bodies) fetch(ctx context.Context, ref pipeline.BodyRef) ([]byte, error
 		return body, nil
 	case errors.Is(err, pipeline.ErrCorrupt):
 		return nil, pipeline.Fail(codeCorrupt, "the body is corrupt: %w", err).
-			WithHint("waybill blob verify --store %s names the bad copies; put a good one there, then waybill queue retry", b.url)
+			WithHint("waybill blob verify --store %s names the bad copies; put a good one there, then waybill queue retry", b.place)
 	case errors.Is(err, context.Canceled):
 		return nil, err
 	}
-	return nil, &pipeline.Error{Kind: pipeline.Unavailable, Code: codeUnavailable, Err: fmt.Errorf("the body cannot be read from %s: %w", b.url, err),
+	return nil, &pipeline.Error{Kind: pipeline.Unavailable, Code: codeUnavailable, Err: fmt.Errorf("the body cannot be read from %s: %w", b.place, err),
 		Hint: "it is tried again; waybill queue cancel ends the item"}
 }
 
@@ -170,7 +170,7 @@ func (b *bodies) close() error {
 // openBodies opens the store that the stage names, if it names one: it must be
 // there, or a misspelt path would look like missing bodies.
 func openBodies(ctx context.Context, c Config, env pipeline.Env) (*bodies, error) {
-	b := &bodies{url: c.Bodies, log: env.Log}
+	b := &bodies{place: c.Bodies, log: env.Log}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -182,6 +182,11 @@ func openBodies(ctx context.Context, c Config, env pipeline.Env) (*bodies, error
 		return nil, pipeline.Fail("bad-url", "bodies: %q is not the URL of an object store", c.Bodies).WithHint("%s", knownStores(c.objects))
 	}
 	var err error
+	if d.Check != nil {
+		if b.place, err = d.Check(c.Bodies); err != nil {
+			return nil, fmt.Errorf("bodies: %w", err)
+		}
+	}
 	if b.store, err = d.Open(ctx, c.Bodies, env.Dir, false); err != nil {
 		return nil, fmt.Errorf("bodies: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -197,6 +198,36 @@ func TestMissingBody(t *testing.T) {
 	if err != nil || e.State != pipeline.StateReady || e.Attempts != 0 || e.NotBefore.IsZero() || len(e.History) != 1 ||
 		e.History[0].What != "released" || e.History[0].Code != "body-unavailable" {
 		t.Fatalf("%+v, error %v; want it back with its attempt", e, err)
+	}
+}
+
+// What is said about a body names the store without the secrets of its URL.
+func TestBodyErrorsHideSecrets(t *testing.T) {
+	const secret = "hunter2"
+	s := newSite(t, referring("a"))
+	if err := os.Remove(s.object()); err != nil {
+		t.Fatal(err)
+	}
+	vault := pipeline.ObjectDriver{Scheme: "vault",
+		Check: func(string) (string, error) { return "vault://host", nil },
+		Open:  func(context.Context, string, string, bool) (pipeline.Objects, error) { return s.objects(), nil },
+	}
+	text := "waybill: v1\nname: x\nstages:\n  - claim: { from: 'sqlite:q.db', bodies: 'vault://me:" + secret + "@host' }\n"
+	plan, problems := pipeline.Load(filepath.Join(s.dir, "p.yaml"), []byte(text), pipeline.NewSet(claim.Def(drivers, vault)))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	made, err := plan.Stages[0].Build(t.Context(), pipeline.Env{Dir: s.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.(pipeline.Closer).Close()
+	if items, err := made.(pipeline.Source).Claim(t.Context(), 1); err != nil || len(items) != 0 {
+		t.Fatalf("claimed %v, error %v", items, err)
+	}
+	e, err := s.queue.Show(t.Context(), "a")
+	if err != nil || len(e.History) != 1 || !strings.Contains(fmt.Sprint(e), "vault://host") || strings.Contains(fmt.Sprint(e), secret) {
+		t.Errorf("%+v, error %v; want the store's name without the secret", e, err)
 	}
 }
 

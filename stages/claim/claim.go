@@ -60,19 +60,25 @@ func (c Config) Validate(v *pipeline.Validation) {
 	if strings.TrimSpace(c.Queue) == "" {
 		v.Problem("queue", pipeline.CodeBadValue, "leave it out for \"default\"", "the queue's name is empty")
 	}
-	if _, ok := objectDriver(c.objects, c.Bodies); c.Bodies != "" && !ok {
-		v.Problem("bodies", "bad-url", knownStores(c.objects), "%q is not the URL of an object store", c.Bodies)
-	}
+	c.checkBodies(v)
 	if c.refuses(v, d, scheme) || d.Check == nil {
 		return
 	}
-	err := d.Check(url, pipeline.QueueOptions{Queue: c.Queue, Dir: v.Dir, Format: c.Format, Checkpoint: c.Checkpoint, Token: c.Token})
-	var typed *pipeline.Error
+	v.Error("from", "bad-url", d.Check(url, pipeline.QueueOptions{Queue: c.Queue, Dir: v.Dir, Format: c.Format, Checkpoint: c.Checkpoint, Token: c.Token}))
+}
+
+// checkBodies reports what is wrong with the URL of the object store.
+func (c Config) checkBodies(v *pipeline.Validation) {
+	if c.Bodies == "" {
+		return
+	}
+	d, ok := objectDriver(c.objects, c.Bodies)
 	switch {
-	case errors.As(err, &typed):
-		v.Problem("from", typed.Code, typed.Hint, "%v", typed.Err)
-	case err != nil:
-		v.Problem("from", "bad-url", "", "%v", err)
+	case !ok:
+		v.Problem("bodies", "bad-url", knownStores(c.objects), "%q is not the URL of an object store", c.Bodies)
+	case d.Check != nil:
+		_, err := d.Check(c.Bodies)
+		v.Error("bodies", "bad-url", err)
 	}
 }
 

@@ -8,5 +8,5 @@ import (
 
 // WithBodies puts a store of bodies behind a source.
 func WithBodies(src pipeline.Source, store pipeline.Objects) pipeline.Source {
-	return withBodies(src, &bodies{url: "file:objects", store: store, log: slog.New(slog.DiscardHandler)})
+	return withBodies(src, &bodies{place: "file:objects", store: store, log: slog.New(slog.DiscardHandler)})
 }

@@ -12,12 +12,13 @@ import (
 
 // Config is the stage's part of a pipeline file.
 type Config struct {
-	// Where to: the URL of an object store, or a list of them. Relative paths
-	// are relative to the pipeline file.
+	// Where to: the URL of an object store, such as file:var/objects or
+	// mongodb://a,b,c/jobs, or a list of them. Relative paths are relative to the
+	// pipeline file.
 	To Places `yaml:"to"`
-	// Acknowledged copies of each object, on distinct places. With one place
-	// they are replicas below it, on the same disk; with a list there must be at
-	// least as many places.
+	// Acknowledged copies of each object, on distinct places. With one folder
+	// they are replicas below it, on the same disk; a database (mongodb:) keeps
+	// its own and is one place; with a list there must be at least as many places.
 	Copies int `yaml:"copies,optional"`
 	// What to store: "body", "artifacts" for all of them, or names of single
 	// artifacts. Default: body and artifacts.
@@ -37,17 +38,21 @@ func (c Config) Validate(v *pipeline.Validation) {
 	if len(c.To) == 0 {
 		v.Problem("to", "empty", "for example file:var/objects", "no place to store to")
 	}
+	names := make([]string, len(c.To))
+	noCopies := true // of its own, at any place
 	for i, u := range c.To {
-		if _, err := cas.FindDriver(c.drivers, u); err != nil {
-			v.Problem("to", "bad-url", "", "%v", err)
+		d, name, err := cas.CheckURL(c.drivers, u)
+		v.Error("to", "bad-url", err)
+		if err == nil && slices.Contains(names[:i], name) {
+			v.Problem("to", "duplicate", "copies need distinct places", "%s is listed twice", name)
 		}
-		if slices.Contains(c.To[:i], u) {
-			v.Problem("to", "duplicate", "copies need distinct places", "%s is listed twice", u)
-		}
+		names[i], noCopies = name, noCopies && err == nil && !d.Copies
 	}
 	switch {
 	case c.Copies < 1:
 		v.Problem("copies", "out-of-range", "1 or more", "copies is %d", c.Copies)
+	case len(c.To) == 1 && c.Copies > 1 && noCopies:
+		v.Problem("copies", "out-of-range", "leave copies out, or list more places", "%d copies at %s: %s", c.Copies, names[0], cas.NoCopies)
 	case len(c.To) > 1 && c.Copies > len(c.To):
 		v.Problem("copies", "out-of-range", "list more places, or fewer copies", "%d copies on %d places", c.Copies, len(c.To))
 	}

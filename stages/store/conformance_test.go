@@ -31,6 +31,11 @@ func TestConfigProblems(t *testing.T) {
 		"{ to: file:a, copies: 0 }":           "7:34 out-of-range",
 		"{ to: [file:a, file:b], copies: 3 }": "7:44 out-of-range",
 		"{ to: { a: 1 } }":                    "7:18 wrong-type",
+		// A database has copies of its own.
+		"{ to: 'mongodb://h/db', copies: 2 }":                            "7:44 out-of-range",
+		"{ to: 'mongodb://h' }":                                          "7:18 bad-url",
+		"{ to: 'mongodb://h/db?waybill.bukket=x' }":                      "7:18 bad-url",
+		"{ to: ['mongodb://a@h/db', 'mongodb://b@h/db?maxPoolSize=2'] }": "7:18 duplicate",
 	} {
 		text := "waybill: v1\nname: x\n\n\nstages:\n  - source:\n  - store: " + config + "\n"
 		_, problems := pipeline.Load(t.TempDir()+"/p.yaml", []byte(text), pipeline.NewSet(source, store.Def()))

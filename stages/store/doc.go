@@ -19,5 +19,6 @@
 //     to: [file:/disk1/objects, file:/disk2/objects].
 //
 // The objects themselves, and the drivers behind the URLs, are the business of
-// stages/internal/cas. The package knows nothing of receipts or logs.
+// stages/internal/cas (folders) and stages/internal/gridfs (MongoDB). The package
+// knows nothing of receipts or logs.
 package store

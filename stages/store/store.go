@@ -10,10 +10,12 @@ import (
 
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/internal/cas"
+	"github.com/waybill-dev/waybill/stages/internal/gridfs"
 )
 
-// Drivers returns the object store drivers that are built in.
-func Drivers() []pipeline.ObjectDriver { return []pipeline.ObjectDriver{cas.Driver()} }
+// Drivers returns the object store drivers that are built in. Each also opens a
+// list of places.
+func Drivers() []pipeline.ObjectDriver { return cas.WithLists(cas.Driver(), gridfs.Driver()) }
 
 // Def returns the definition of the stage over these drivers; none means
 // Drivers().

@@ -9,7 +9,8 @@
 // What goes out: failed tests that name the broken rule. It uses nothing of a
 // driver but the interfaces of package pipeline and what Store says.
 //
-// Each file has one part of the contract. model.go compares random operations
+// Each file has one part of the contract; speed.go is beside it: what a driver takes,
+// and its engine alone, for make bench. model.go compares random operations
 // with the simplest thing that could be a queue; crash.go kills processes
 // somewhere in their work; points.go kills one between every two of its
 // driver's writes. For that a driver has an unexported hook, a func(point string)

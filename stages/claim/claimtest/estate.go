@@ -51,7 +51,7 @@ func (e *estate) apply(n note) {
 	case opWrite, opDelete:
 		e.record = n.Value
 	case opCompact:
-		maps.DeleteFunc(e.items, func(_ string, s stand) bool { return s.result != "" })
+		maps.DeleteFunc(e.items, func(_ string, s stand) bool { return s.result != "" && s.result != pipeline.Dead })
 	}
 	for i, id := range n.IDs {
 		if i < len(n.Tokens) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -24,10 +23,12 @@ const (
 )
 
 // batchDoc is a document of the batches collection: the decision about the
-// items of one enqueue. Its unique _id makes it that there is only one.
+// items of one enqueue, import or move. Its unique _id makes it that there is
+// only one.
 type batchDoc struct {
 	ID        string        `bson:"_id"`
 	Queue     string        `bson:"queue"`
+	To        string        `bson:"to,omitempty"` // of a move: the queue that gets them
 	Committed bool          `bson:"committed"`
 	At        bson.DateTime `bson:"at"`
 }
@@ -38,115 +39,187 @@ type batchDoc struct {
 func (q *Queue) addBatch(ctx context.Context, docs []*item) error {
 	batch := rand.Text()
 	for _, d := range docs {
-		d.State, d.Batch = stateStaged, batch
+		d.State, d.Batch, d.Since = stateStaged, batch, q.now()
 	}
 	_, err := q.items.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
 	if err != nil {
-		q.withdraw(ctx, batch)
+		q.withdraw(ctx, batch, "")
 		return again(err)
 	}
-	if err := q.decide(ctx, batch, true); err != nil {
-		if mongo.IsDuplicateKeyError(err) {
-			q.withdraw(ctx, batch)
-			return pipeline.Again("enqueue-too-slow", "queue %q: the enqueue took longer than %v and was given up by another process", q.name, abandonedAfter)
-		}
-		return q.doubt(ctx, batch, err)
+	if err := q.commit(ctx, batch, ""); err != nil {
+		return err
 	}
-	q.insist(ctx, "make a batch visible", func(ctx context.Context) error { return q.publish(ctx, batch, docs) })
+	q.insist(ctx, "make a batch visible", finishWithin, func(ctx context.Context) error { return q.reveal(ctx, batch, docs) })
+	q.wake()
+	return nil
+}
+
+// reveal makes the batch visible, of which these are all items.
+func (q *Queue) reveal(ctx context.Context, batch string, docs []*item) error {
+	if err := q.publish(ctx, batch, docs); err != nil {
+		return err
+	}
+	return q.forget(ctx, batch)
+}
+
+// commit decides for the batch; without an error that is the decision.
+func (q *Queue) commit(ctx context.Context, batch, to string) error {
+	err := q.decide(ctx, batch, to, true)
+	if mongo.IsDuplicateKeyError(err) {
+		q.withdraw(ctx, batch, to)
+		return pipeline.Again("enqueue-too-slow", "queue %q: nothing was done for %v, and another process gave it up", q.name, abandonedAfter)
+	}
+	if err != nil {
+		return q.doubt(ctx, batch, to, err)
+	}
 	return nil
 }
 
 // doubt finds out what became of a decision whose writing failed, by deciding
 // the other way. Without an answer the reaper of any process will do so.
-func (q *Queue) doubt(ctx context.Context, batch string, cause error) error {
+func (q *Queue) doubt(ctx context.Context, batch, peer string, cause error) error {
 	ctx, cancel := onwards(ctx)
 	defer cancel()
-	if committed, err := q.resolveBatch(ctx, batch); err != nil || !committed {
+	if committed, err := q.resolveBatch(ctx, batch, peer); err != nil || !committed {
 		return cause
 	}
 	return nil
 }
 
 // decide writes the decision; a duplicate key says that there is one.
-func (q *Queue) decide(ctx context.Context, batch string, commit bool) error {
-	_, err := q.batches.InsertOne(ctx, batchDoc{ID: batch, Queue: q.name, Committed: commit, At: q.now()})
+func (q *Queue) decide(ctx context.Context, batch, to string, commit bool) error {
+	_, err := q.batches.InsertOne(ctx, batchDoc{ID: batch, Queue: q.name, To: to, Committed: commit, At: q.now()})
 	return err
 }
 
-// withdraw deletes what was staged.
-func (q *Queue) withdraw(ctx context.Context, batch string) {
-	q.insist(ctx, "delete a refused batch", func(ctx context.Context) error { return q.discard(ctx, batch) })
-}
-
-func (q *Queue) discard(ctx context.Context, batch string) error {
-	_, err := q.items.DeleteMany(ctx, q.mine(bson.M{"batch": batch, "state": stateStaged}))
+// forget deletes a decision that is carried out.
+func (q *Queue) forget(ctx context.Context, batch string) error {
+	_, err := q.batches.DeleteOne(ctx, bson.M{"_id": batch})
 	return err
 }
 
-// publish makes the items of a committed batch visible. Those with a key go
-// one after the other, so that no younger one is there before an older one.
-// Several processes may do it at the same time: each goes in the same order.
-func (q *Queue) publish(ctx context.Context, batch string, docs []*item) error {
-	mark, keys := newMark(), keySet{}
-	plain := bson.M{"$set": bson.M{"state": stateReady, "live": true}, "$unset": bson.M{"batch": ""}}
-	keyed := bson.M{"$set": bson.M{"state": stateBehind, "live": true, "mark": mark}, "$unset": bson.M{"batch": ""}}
-	writes := []mongo.WriteModel{mongo.NewUpdateManyModel().SetUpdate(plain).
-		SetFilter(q.mine(bson.M{"batch": batch, "state": stateStaged, "key": bson.M{"$exists": false}}))}
-	for _, d := range docs {
-		if d.Key != "" {
-			keys.add(d.Key)
-			writes = append(writes, mongo.NewUpdateOneModel().SetUpdate(keyed).
-				SetFilter(q.mine(bson.M{"_id": d.DocID, "batch": batch, "state": stateStaged})))
+// withdraw takes back what a writer of its own accord does not decide for.
+func (q *Queue) withdraw(ctx context.Context, batch, peer string) {
+	q.insist(ctx, "take back a refused batch", finishWithin, func(ctx context.Context) error { return q.discard(ctx, batch, peer) })
+}
+
+// discard deletes what was staged, and lets go what was frozen, here and in the
+// peer.
+func (q *Queue) discard(ctx context.Context, batch, peer string) error {
+	sides := []*Queue{q}
+	if peer != "" {
+		sides = append(sides, q.sibling(peer))
+	}
+	for _, side := range sides {
+		_, err := side.items.DeleteMany(ctx, side.mine(bson.M{"batch": batch, "state": stateStaged}))
+		if err == nil && peer != "" {
+			err = side.thaw(ctx, batch)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	if _, err := q.items.BulkWrite(ctx, writes); err != nil {
-		return err
+	return nil
+}
+
+// publish makes items of a committed batch visible: these and, with those that
+// wait for no turn, all others that do not. Those with a key go one after the other, so that no younger one is there
+// before an older one. Several processes may do it at the same time: each goes in
+// the same order.
+func (q *Queue) publish(ctx context.Context, batch string, docs []*item) error {
+	mark, keys := newMark(), keySet{}
+	arrived := bson.M{"batch": "", "peer": "", "since": "", "becomes": ""}
+	staged := func(f bson.M) bson.M {
+		f["batch"], f["state"] = batch, stateStaged
+		return q.mine(f)
 	}
-	if _, err := q.batches.DeleteOne(ctx, bson.M{"_id": batch}); err != nil {
-		return err
+	var writes []mongo.WriteModel
+	keyed := bson.M{"$set": bson.M{"state": stateBehind, "live": true, "mark": mark}, "$unset": arrived}
+	others := keySet{} // what the others become
+	for _, d := range docs {
+		if d.Key == "" || d.Becomes != "" {
+			others.add(cmp.Or(d.Becomes, stateReady))
+			continue
+		}
+		keys.add(d.Key)
+		writes = append(writes, mongo.NewUpdateOneModel().SetFilter(staged(bson.M{"_id": d.DocID})).SetUpdate(keyed))
 	}
-	if len(keys) == 0 {
-		return nil
+	for state := range others {
+		which, set := bson.M{"becomes": state}, bson.M{"state": state}
+		if state == stateReady {
+			absent := bson.M{"$exists": false}
+			which, set = bson.M{"key": absent, "becomes": absent}, bson.M{"state": state, "live": true}
+		}
+		writes = append(writes, mongo.NewUpdateManyModel().SetFilter(staged(which)).SetUpdate(bson.M{"$set": set, "$unset": arrived}))
+	}
+	if _, err := q.items.BulkWrite(ctx, writes); err != nil || len(keys) == 0 {
+		return err
 	}
 	return q.pass(ctx, bson.M{"mark": mark}, keys.list()...)
 }
 
+// publishAll is publish of all that is still staged of a batch, page by page.
+func (q *Queue) publishAll(ctx context.Context, batch string) error {
+	for {
+		docs, err := q.find(ctx, bson.M{"batch": batch, "state": stateStaged},
+			options.Find().SetSort(byAge()).SetLimit(int64(q.page)).SetProjection(bson.M{"key": 1, "becomes": 1}))
+		if err != nil || len(docs) == 0 {
+			return err
+		}
+		if err := q.publish(ctx, batch, docs); err != nil {
+			return err
+		}
+	}
+}
+
 // resolve sees to the batches that their writers have left.
 func (q *Queue) resolve(ctx context.Context) error {
-	old := bson.M{"$lte": q.now() - bson.DateTime(abandonedAfter.Milliseconds())}
-	left, err := q.find(ctx, bson.M{"batch": bson.M{"$exists": true}, "state": stateStaged, "enqueued": old},
-		options.Find().SetProjection(bson.M{"batch": 1}).SetLimit(reapBatch))
+	old := bson.M{"$lte": q.ago(abandonedAfter)}
+	left, err := q.find(ctx, bson.M{"batch": bson.M{"$exists": true}, "since": old},
+		options.Find().SetProjection(bson.M{"batch": 1, "peer": 1}).SetLimit(reapBatch))
 	if err != nil {
 		return err
 	}
+	peers := map[string]string{}
+	for _, d := range left {
+		peers[d.Batch] = d.Peer
+	}
 	var decided []batchDoc
-	cursor, err := q.batches.Find(ctx, bson.M{"queue": q.name, "committed": true, "at": old}, options.Find().SetLimit(reapBatch))
+	mine := bson.M{"$or": bson.A{bson.M{"queue": q.name}, bson.M{"to": q.name}}, "committed": true, "at": old}
+	cursor, err := q.batches.Find(ctx, mine, options.Find().SetLimit(reapBatch))
 	if err == nil {
 		err = cursor.All(ctx, &decided)
 	}
 	if err != nil {
 		return err
 	}
-	batches := keySet{}
-	for _, d := range left {
-		batches.add(d.Batch)
-	}
 	for _, d := range decided {
-		batches.add(d.ID)
+		peers[d.ID] = "" // the decision names both queues
 	}
-	for batch := range batches {
-		if _, err := q.resolveBatch(ctx, batch); err != nil {
+	for batch, peer := range peers {
+		if err := q.resolveLeft(ctx, batch, peer); err != nil {
 			return err
 		}
 	}
-	_, err = q.batches.DeleteMany(ctx, bson.M{"queue": q.name, "committed": false, "at": bson.M{"$lte": q.now() - bson.DateTime(forgetAfter.Milliseconds())}})
+	_, err = q.batches.DeleteMany(ctx, bson.M{"queue": q.name, "committed": false, "at": bson.M{"$lte": q.ago(forgetAfter)}})
+	return err
+}
+
+// resolveLeft resolves a batch unless its writer is still at it: that adds to a
+// long move page by page.
+func (q *Queue) resolveLeft(ctx context.Context, batch, peer string) error {
+	fresh := q.mine(bson.M{"batch": batch, "since": bson.M{"$gt": q.ago(abandonedAfter)}})
+	err := q.items.FindOne(ctx, fresh, options.FindOne().SetProjection(bson.M{"_id": 1})).Err()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		_, err = q.resolveBatch(ctx, batch, peer)
+	}
 	return err
 }
 
 // resolveBatch decides against a batch unless its writer has decided for it,
 // and carries the decision out.
-func (q *Queue) resolveBatch(ctx context.Context, batch string) (committed bool, err error) {
-	err = q.decide(ctx, batch, false)
+func (q *Queue) resolveBatch(ctx context.Context, batch, peer string) (committed bool, err error) {
+	err = q.decide(ctx, batch, peer, false)
 	if err != nil && !mongo.IsDuplicateKeyError(err) {
 		return false, err
 	}
@@ -158,12 +231,20 @@ func (q *Queue) resolveBatch(ctx context.Context, batch string) (committed bool,
 	case err != nil:
 		return false, err
 	case !decision.Committed:
-		return false, q.discard(ctx, batch)
+		return false, q.discard(ctx, batch, peer)
 	}
-	docs, err := q.find(ctx, bson.M{"batch": batch, "state": stateStaged}, options.Find().SetProjection(bson.M{"key": 1, "seq": 1}))
-	if err != nil {
-		return true, err
+	return true, q.carryOut(ctx, decision)
+}
+
+// carryOut does what was decided: the items appear, those that were moved go, and
+// with the last of them the decision. Any number of processes may do it.
+func (q *Queue) carryOut(ctx context.Context, decision batchDoc) error {
+	from, to := q.sibling(decision.Queue), q.sibling(cmp.Or(decision.To, decision.Queue))
+	if err := to.publishAll(ctx, decision.ID); err != nil {
+		return err
 	}
-	slices.SortFunc(docs, func(a, b *item) int { return cmp.Compare(a.Seq, b.Seq) })
-	return true, q.publish(ctx, batch, docs)
+	if err := from.removeMoved(ctx, decision.ID); err != nil {
+		return err
+	}
+	return q.forget(ctx, decision.ID)
 }

@@ -25,13 +25,17 @@ const (
 )
 
 // Claim leases at most max claimable items, highest priority first and oldest
-// first inside one. With several lanes that holds inside each. Its context
-// matters only until the claim is made.
+// first inside one, of the lanes that are this process's; none while the queue is
+// paused. If claims spread over lanes, the order holds inside each part. Its
+// context matters only until the claim is made.
 func (q *Queue) Claim(ctx context.Context, max int) ([]*pipeline.Item, error) {
 	if max <= 0 {
 		return nil, nil
 	}
-	if err := q.begin(); err != nil {
+	if err := q.begin(&q.reaping, q.reapLoop); err != nil {
+		return nil, q.fail("claim", err)
+	}
+	if doc, err := q.read(ctx); err != nil || doc.Paused {
 		return nil, q.fail("claim", err)
 	}
 	out, err := q.claim(ctx, max)
@@ -42,42 +46,45 @@ func (q *Queue) Claim(ctx context.Context, max int) ([]*pipeline.Item, error) {
 	return nil, q.fail("claim", err)
 }
 
-// claim tries one lane, and then all of them for what is missing.
+// claim tries its part of the lanes, and then all of them for what is missing.
 func (q *Queue) claim(ctx context.Context, max int) (out []*pipeline.Item, err error) {
-	lanes := []any{int32(q.lane.Add(1) % uint32(q.lanes))}
-	if q.lanes > 1 {
-		all := bson.A{}
-		for lane := range q.lanes {
-			all = append(all, lane)
-		}
-		lanes = append(lanes, bson.M{"$in": all})
-	}
+	turn := q.turns.Add(1)
 	picks := q.picks.Load()
 	aged := int((picks+int64(max))/agedEvery - picks/agedEvery)
-	for _, lane := range lanes {
+	for spread := q.at.lanes; ; spread = 1 {
+		lanes := q.lanes(turn, spread)
 		var got []*pipeline.Item
 		if missing := max - len(out); missing == 1 {
-			got, err = q.claimOne(ctx, lane, aged > 0 && len(out) == 0)
+			got, err = q.claimOne(ctx, lanes, aged > 0 && len(out) == 0)
 		} else {
-			got, err = q.claimBatch(ctx, lane, missing, aged)
+			got, err = q.claimBatch(ctx, lanes, missing, aged)
 		}
 		out = append(out, got...)
-		if err != nil || len(out) == max {
-			break
+		if err != nil || len(out) == max || spread == 1 {
+			return out, err
 		}
 		aged = 0
 	}
-	return out, err
 }
 
-// claimable selects what a claim may take in a lane. The lease of an item is
-// not part of it: that is the reaper's.
-func (q *Queue) claimable(lane any, now bson.DateTime) bson.M {
-	return q.mine(bson.M{"lane": lane, "state": stateReady, "at": bson.M{"$lte": now}})
+// claimable selects what a claim may take in these lanes, nil for all, and the
+// order in which. The lease of an item is not part of it: that is the reaper's.
+func (q *Queue) claimable(lanes bson.A, now bson.DateTime, aged bool) (filter bson.M, order bson.D) {
+	filter, order = q.mine(bson.M{"state": stateReady, "at": bson.M{"$lte": now}}), byPriority()
+	if lanes != nil {
+		filter["lane"] = bson.M{"$in": lanes}
+	}
+	if aged {
+		order = byAge()
+	}
+	if aged && lanes == nil { // so that the index of the order serves, in ten ranges
+		filter["priority"] = anyPriority()
+	}
+	return filter, order
 }
 
-// Both orders are those of the index waybill_claim. For the oldest the server
-// merges ten ranges of it.
+// The orders are those of the indexes waybill_order and, if lanes are named,
+// waybill_lane and waybill_age, of which the server merges a range for each lane.
 func byPriority() bson.D { return bson.D{{Key: "priority", Value: -1}, {Key: "seq", Value: 1}} }
 func byAge() bson.D      { return bson.D{{Key: "seq", Value: 1}} }
 
@@ -102,12 +109,9 @@ func (q *Queue) stamp() stamp {
 // write says so. Should we die in between, the item has one attempt too many
 // in its books, which condemned ones do not need, or is marked as expired,
 // which it then is.
-func (q *Queue) claimOne(ctx context.Context, lane any, aged bool) ([]*pipeline.Item, error) {
+func (q *Queue) claimOne(ctx context.Context, lanes bson.A, aged bool) ([]*pipeline.Item, error) {
 	s := q.stamp()
-	filter, order := q.claimable(lane, s.now), byPriority()
-	if aged {
-		filter["priority"], order = anyPriority(), byAge()
-	}
+	filter, order := q.claimable(lanes, s.now, aged)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -136,9 +140,9 @@ func (q *Queue) claimOne(ctx context.Context, lane any, aged bool) ([]*pipeline.
 
 // claimBatch finds the first items, claims those that are still as they were
 // seen, and reads back what it got.
-func (q *Queue) claimBatch(ctx context.Context, lane any, n, aged int) ([]*pipeline.Item, error) {
+func (q *Queue) claimBatch(ctx context.Context, lanes bson.A, n, aged int) ([]*pipeline.Item, error) {
 	for range maxRounds {
-		seen, err := q.pick(ctx, lane, n, aged)
+		seen, err := q.pick(ctx, lanes, n, aged)
 		if err != nil || len(seen) == 0 {
 			return nil, err
 		}
@@ -146,9 +150,7 @@ func (q *Queue) claimBatch(ctx context.Context, lane any, n, aged int) ([]*pipel
 		if len(out) > 0 || err != nil {
 			return out, err
 		}
-		select { // somebody else was faster with all of them
-		case <-time.After(randv2.N(5 * time.Millisecond)):
-		case <-ctx.Done():
+		if !pause(ctx, randv2.N(5*time.Millisecond)) { // somebody else was faster with all of them
 			return nil, ctx.Err()
 		}
 	}
@@ -157,18 +159,18 @@ func (q *Queue) claimBatch(ctx context.Context, lane any, n, aged int) ([]*pipel
 
 // pick finds the oldest items, as many as the ageing asks for, and then the
 // first by priority.
-func (q *Queue) pick(ctx context.Context, lane any, n, aged int) ([]*item, error) {
-	fields := bson.M{"attempts": 1, "expired": 1, "deadline": 1, "maxAttempts": 1}
+func (q *Queue) pick(ctx context.Context, lanes bson.A, n, aged int) ([]*item, error) {
+	fields := bson.M{"attempts": 1, "expired": 1, "deadline": 1, "maxAttempts": 1, "cancelled": 1}
 	var out []*item
 	if aged > 0 {
-		filter := q.claimable(lane, q.now())
-		filter["priority"] = anyPriority()
+		filter, order := q.claimable(lanes, q.now(), true)
 		var err error
-		if out, err = q.find(ctx, filter, options.Find().SetSort(byAge()).SetLimit(int64(aged)).SetProjection(fields)); err != nil {
+		if out, err = q.find(ctx, filter, options.Find().SetSort(order).SetLimit(int64(aged)).SetProjection(fields)); err != nil {
 			return nil, err
 		}
 	}
-	rest, err := q.find(ctx, q.claimable(lane, q.now()), options.Find().SetSort(byPriority()).SetLimit(int64(n)).SetProjection(fields))
+	filter, order := q.claimable(lanes, q.now(), false)
+	rest, err := q.find(ctx, filter, options.Find().SetSort(order).SetLimit(int64(n)).SetProjection(fields))
 	for _, d := range rest {
 		if len(out) < n && !slices.ContainsFunc(out, func(o *item) bool { return o.DocID == d.DocID }) {
 			out = append(out, d)
@@ -213,9 +215,18 @@ func (q *Queue) take(ctx context.Context, seen []*item) ([]*pipeline.Item, error
 	}
 	var out []*pipeline.Item
 	for _, c := range seen {
-		if d := byID[c.DocID]; d != nil {
-			out = append(out, verdicts[c.DocID].item(d, d.Attempts))
+		d := byID[c.DocID]
+		if d == nil {
+			continue
 		}
+		if d.Meta.err != nil && !verdicts[c.DocID].condemned { // it was picked unread, and counts no attempt
+			mine := q.mine(bson.M{"_id": d.DocID, "state": stateLeased, "claim": s.claim})
+			if _, err := q.items.UpdateOne(ctx, mine, bson.M{"$inc": bson.M{"attempts": -1}}); err != nil {
+				continue
+			}
+			d.Attempts--
+		}
+		out = append(out, verdicts[c.DocID].item(d, d.Attempts))
 	}
 	return out, err
 }

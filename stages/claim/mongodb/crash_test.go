@@ -150,6 +150,9 @@ func die(t *testing.T, url string, at int) error {
 	if _, err := survivor.Reap(t.Context()); err != nil {
 		return err
 	}
+	if left := mongodb.Leftovers(t, url, name); left != 0 {
+		return fmt.Errorf("%d documents are still half-way", left)
+	}
 	return inherit(t.Context(), survivor, told)
 }
 

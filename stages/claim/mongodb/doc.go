@@ -2,14 +2,23 @@
 // MongoDB replica set or cluster. It implements spec/claim-protocol.md over
 // go.mongodb.org/mongo-driver/v2.
 //
-// What comes in: the calls of pipeline.Queue. What goes out: documents that
-// every MongoDB tool can read; docs/queues.md describes them. It knows nothing
-// of stages and runs.
+// What comes in: the calls of pipeline.Queue, QueueTools, Records and Waker. What
+// goes out: documents that every MongoDB tool can read; docs/queues.md describes
+// them. It knows nothing of stages and runs.
 //
 // Correctness rests on two things: a conditional update of a single document is
-// atomic, and a unique index has a value once. There is no transaction, change
-// stream or TTL index. Every write asks for a majority. The store's clock is
-// the primary's: hello tells it, and each process keeps the offset (clock.go).
+// atomic, and a unique index has a value once. No transaction, change stream or
+// TTL index carries any of it. Every write asks for a majority. The store's clock
+// is the primary's: hello tells it, and each process keeps the offset (stages/internal/mongoconn).
+//
+// # What is where
+//
+// Leases and events are fields of their item: a state and the reason for it are
+// one write. Queues have a document each, with the last sequence and whether they
+// are paused; each claim reads it first, so that a pause holds from the moment at
+// which it is written. Workers, lanes and limits are records (records.go), kept
+// by runtime/cluster. Runs leave receipts and metrics leave by telemetry; neither
+// is kept here.
 //
 // # Claims
 //
@@ -31,14 +40,16 @@
 // does not see it: a claim need not know of keys at all.
 //
 // Leaving a lease is one write that ends the item, or makes it behind again, and
-// gives up the turn. Then settle gives the turn to the oldest ready item. A
-// process may die between the two, and the key would stand still. Therefore the
-// first write also sets mark, to a random value, and the second step ends with
-// clearing that mark; the reaper settles the keys of all marks that it finds.
-// Whatever makes another item the first in its key goes that way: enqueue, ack,
-// nack, retry, the reaper. An item that is dropped while it has the turn, or a
-// mark, becomes gone, with a mark, and is deleted after the turn has passed on: in
-// a document that is deleted at once there would be nothing to find.
+// gives up the turn. Then settle gives the turn to the oldest live item, unless
+// that is leased: a lease ends with a settle of its own. A process may die between
+// the two, and the key would stand still. Therefore the first write also sets mark,
+// to a random value, and the second step ends with clearing that mark; the reaper
+// settles the keys of all marks that it finds.
+// Whatever makes another item the first in its key goes that way: enqueue, import,
+// ack, nack, cancel, retry, the reaper, the end of a move. An item that waits for
+// its turn or has it becomes gone when it is dropped, with a mark, and is deleted
+// after the turn has passed on: in a document that is deleted at once there would
+// be nothing to find.
 //
 // Why settling twice at a time is harmless: giving the turn is conditional on
 // the item being behind, and the index refuses it while another has it. Taking
@@ -46,16 +57,48 @@
 // a worker. Whoever loses looks again. If a process dies after taking the turn
 // away, nobody has it, and the mark that made it settle is still there. Why a
 // mark is not cleared too early: whoever clears it has settled after it was set,
-// and clears only its own value; one that was set meanwhile has another.
+// and clears only its own value; one that was set meanwhile has another. It is
+// cleared in the call that gives the turn even if the item was no longer behind
+// by then: whoever took it out of that state gave it the turn, or left a mark.
 //
 // # All or none
 //
-// An enqueue of several items first inserts them as staged, which nobody sees.
-// The insert of one document into the collection batches, with the batch's id as
-// its unique _id, decides that they are to be. Then they become visible in their
-// order. If the writer dies before the decision, a reaper inserts the opposite
-// decision after a minute and deletes them; if it dies after it, the reaper makes
-// them visible. There is only one decision, whoever is faster, and a writer that
-// comes too late is told so. Between decision and visibility a reader may see the
-// first items of a batch without the last.
+// An enqueue or import of several items first inserts them as staged, which
+// nobody sees. The insert of one document into the collection batches, with the
+// batch's id as its unique _id, decides that they are to be. Then they become
+// visible in their order. There is only one decision, whoever is faster, and a
+// writer that comes too late is told so. Between decision and visibility a reader
+// may see the first items of a batch without the last.
+//
+// A move has two documents for each item, and the same decision. The items are
+// frozen: their field batch is set, and ready ones become behind, so that no claim
+// finds them; they keep their key's turn, and settle gives it to nobody else while
+// a frozen item is the first. Copies are staged in the other queue, whose unique
+// indexes refuse ids and idempotency keys that it has. After the decision the
+// copies appear, and then the originals go.
+//
+// # What a death leaves, and who repairs it
+//
+// The reaper is that of any process that claims from the queue (of a move: from
+// either of the two), and Reap. It comes round every quarter of a lease; what is
+// a minute old and has not grown since is abandoned.
+//
+//	died after                            left                          repaired by
+//	a claim's write                       a lease                       the reaper, at its end
+//	a single claim, before its judgement  an attempt too many, or       nobody: condemned items
+//	                                      expired, which it then is     have no use for it
+//	a lease's end, before the turn        a mark                        the reaper: settle, clear
+//	taking a turn from a younger item     the mark of who settled       the reaper
+//	gone, before the delete               a mark                        the reaper: settle, delete
+//	staging or freezing                   a batch without a decision    the reaper, or an enqueue that
+//	                                                                    meets it: decides against it,
+//	                                                                    deletes copies, thaws originals
+//	the decision                          batches has it                the reaper: carries it out
+//	an original was thawed or removed     a mark                        the reaper
+//	an expired idempotency key was freed  nothing: the key is free      -
+//	the key of a retried item was refused the item is dead still        whoever retries again
+//	a record's write                      the record, until its end     its time to live
+//
+// Cancel, Pause, Retry and the deletes of Drop and Compact are one conditional
+// write for each item: a death between two of them leaves some done and some not.
 package mongodb

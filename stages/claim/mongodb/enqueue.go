@@ -1,6 +1,7 @@
 package mongodb
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -15,11 +16,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// errAgain: another enqueue was faster with an id or an idempotency key, or has
+// errAgain: another enqueue or move was faster with an id or an idempotency key, or has
 // one of them and is not through. What is to be done must be found out anew.
-var errAgain = errors.New("another enqueue has the same id or idempotency key and does not end")
+var errAgain = errors.New("another enqueue or move has the same id or idempotency key and does not end")
 
-// maxEnqueue bounds how often an enqueue begins anew.
+// maxEnqueue bounds how often an enqueue, import or move begins anew.
 const maxEnqueue = 400
 
 // Enqueue adds all items or, with an error, none. An id that the queue has
@@ -33,18 +34,28 @@ func (q *Queue) Enqueue(ctx context.Context, items []pipeline.NewItem) ([]pipeli
 	if len(items) == 0 {
 		return []pipeline.Enqueued{}, nil
 	}
+	var out []pipeline.Enqueued
+	err := q.unimpeded(ctx, func() (err error) {
+		out, err = q.enqueue(ctx, items)
+		return err
+	})
+	if err != nil {
+		return nil, q.fail("enqueue", err)
+	}
+	return out, nil
+}
+
+// unimpeded begins f anew as long as others are in its way.
+func (q *Queue) unimpeded(ctx context.Context, f func() error) error {
 	for range maxEnqueue {
-		out, err := q.enqueue(ctx, items)
-		if !errors.Is(err, errAgain) {
-			return out, q.fail("enqueue", err)
+		if err := f(); !errors.Is(err, errAgain) {
+			return err
 		}
-		select {
-		case <-time.After(time.Millisecond + randv2.N(10*time.Millisecond)):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if !pause(ctx, time.Millisecond+randv2.N(10*time.Millisecond)) {
+			return ctx.Err()
 		}
 	}
-	return nil, q.fail("enqueue", errAgain)
+	return errAgain
 }
 
 // enqueue first finds out what every item is, and writes only if none is
@@ -65,18 +76,22 @@ func (q *Queue) enqueue(ctx context.Context, items []pipeline.NewItem) ([]pipeli
 		if out[i].ID = it.ID; it.ID == "" {
 			out[i].ID = strings.ToLower(rand.Text())
 		} else if known.ids[it.ID] {
-			refusal := pipeline.Fail("duplicate-id", "queue %q has an item %q already", q.name, it.ID).
-				WithHint("give an idempotencyKey if a second enqueue should be harmless")
-			refusal.Item = it.ID
-			return nil, refusal
+			return nil, q.duplicate(it.ID).WithHint("give an idempotencyKey if a second enqueue should be harmless")
 		}
 		known.ids[out[i].ID] = true
 		if it.IdempotencyKey != "" {
 			known.idems[it.IdempotencyKey] = out[i].ID
 		}
-		docs = append(docs, newItem(it, out[i].ID))
+		docs = append(docs, q.newItem(it, out[i].ID))
 	}
 	return out, q.add(ctx, docs)
+}
+
+// duplicate refuses an id that the queue has already.
+func (q *Queue) duplicate(id string) *pipeline.Error {
+	e := pipeline.Fail("duplicate-id", "queue %q has an item %q already", q.name, id)
+	e.Item = id
+	return e
 }
 
 // known is what the queue, or an earlier item of the call, has already.
@@ -85,9 +100,9 @@ type known struct {
 	idems map[string]string // idempotency key to id
 }
 
-// lookUp finds the items that have one of these ids or idempotency keys.
+// lookUp finds the items that have one of these ids or idempotency keys. A key
+// whose time is over is freed.
 func (q *Queue) lookUp(ctx context.Context, items []pipeline.NewItem) (known, error) {
-	k := known{ids: map[string]bool{}, idems: map[string]string{}}
 	var ids, idems bson.A
 	for i := range items {
 		if items[i].ID != "" {
@@ -97,11 +112,18 @@ func (q *Queue) lookUp(ctx context.Context, items []pipeline.NewItem) (known, er
 			idems = append(idems, items[i].IdempotencyKey)
 		}
 	}
+	return q.taken(ctx, ids, idems)
+}
+
+// taken is lookUp of the _ids of documents and idempotency keys.
+func (q *Queue) taken(ctx context.Context, ids, idems bson.A) (known, error) {
+	k, over := known{ids: map[string]bool{}, idems: map[string]string{}}, bson.A{}
 	for field, values := range map[string]bson.A{"_id": ids, "idem": idems} {
 		if len(values) == 0 {
 			continue
 		}
-		found, err := q.find(ctx, bson.M{field: bson.M{"$in": values}}, options.Find().SetProjection(bson.M{"id": 1, "idem": 1, "state": 1, "batch": 1, "enqueued": 1, "mark": 1, "key": 1}))
+		found, err := q.find(ctx, bson.M{field: bson.M{"$in": values}}, options.Find().
+			SetProjection(bson.M{"id": 1, "idem": 1, "idemUntil": 1, "state": 1, "batch": 1, "peer": 1, "since": 1, "mark": 1, "key": 1}))
 		if err != nil {
 			return k, err
 		}
@@ -110,13 +132,28 @@ func (q *Queue) lookUp(ctx context.Context, items []pipeline.NewItem) (known, er
 				return k, q.await(ctx, d)
 			}
 			k.ids[d.ID] = true
-			if d.Idem != "" {
+			if d.Idem != "" && d.idemOver(q.now()) {
+				over = append(over, d.DocID)
+			} else if d.Idem != "" {
 				k.idems[d.Idem] = d.ID
 			}
 		}
 	}
-	return k, nil
+	return k, q.freeKeys(ctx, over)
 }
+
+// freeKeys takes the idempotency keys, whose time is over, from these items.
+func (q *Queue) freeKeys(ctx context.Context, ids bson.A) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := q.items.UpdateMany(ctx, q.mine(bson.M{"_id": bson.M{"$in": ids}, "idemUntil": bson.M{"$lte": q.now()}}),
+		bson.M{"$unset": bson.M{"idem": ""}})
+	return err
+}
+
+// idemOver reports that the time of the idempotency key is over.
+func (d *item) idemOver(now bson.DateTime) bool { return d.IdemUntil > 0 && d.IdemUntil <= now }
 
 // await returns errAgain for an item of which nobody knows yet whether it will
 // be, or that is about to go. What its writer has left half-way is ended here:
@@ -125,8 +162,8 @@ func (q *Queue) await(ctx context.Context, d *item) (err error) {
 	switch {
 	case d.State == stateGone:
 		err = q.bury(ctx, bson.M{"_id": d.DocID, "mark": d.Mark}, d.Key)
-	case d.Enqueued <= q.now()-bson.DateTime(abandonedAfter.Milliseconds()):
-		_, err = q.resolveBatch(ctx, d.Batch)
+	case d.Since <= q.ago(abandonedAfter):
+		err = q.resolveLeft(ctx, d.Batch, d.Peer)
 	}
 	if err == nil {
 		err = errAgain
@@ -134,13 +171,19 @@ func (q *Queue) await(ctx context.Context, d *item) (err error) {
 	return err
 }
 
-func newItem(it *pipeline.NewItem, id string) *item {
+func (q *Queue) newItem(it *pipeline.NewItem, id string) *item {
 	d := &item{
 		ID: id, Key: it.Key, Idem: it.IdempotencyKey, Priority: int32(it.Priority), MaxAttempts: int32(it.MaxAttempts),
-		NotBefore: date(it.NotBefore), Deadline: date(it.Deadline), Meta: pairs(it.Meta), Body: it.Body,
+		NotBefore: date(it.NotBefore), Deadline: date(it.Deadline), Meta: pairs{values: it.Meta}, Body: it.Body,
 		TraceParent: it.Trace.Parent, TraceState: it.Trace.State,
 	}
 	d.At = due(d.NotBefore, d.Deadline)
+	if it.IdempotencyScope == pipeline.ScopeActive {
+		d.Active = it.IdempotencyKey
+	}
+	if ttl := it.IdempotencyTTL.D(); ttl > 0 && it.IdempotencyKey != "" {
+		d.IdemUntil = q.now() + atLeast(ttl)
+	}
 	return d
 }
 
@@ -164,16 +207,18 @@ func (q *Queue) add(ctx context.Context, docs []*item) error {
 		return q.addBatch(ctx, docs)
 	}
 	d := docs[0]
-	d.Live, d.State = true, stateReady
-	if d.Key != "" {
+	d.State, d.Live = cmp.Or(d.Becomes, stateReady), d.Becomes == ""
+	d.Becomes = ""
+	if d.Key != "" && d.Live {
 		d.State, d.Mark = stateBehind, newMark()
 	}
 	if _, err := q.items.InsertOne(ctx, d); err != nil {
 		return again(err)
 	}
-	if d.Key != "" {
-		q.passOn(ctx, d.Mark, d.Key)
+	if d.Mark != "" {
+		q.passFrom(ctx, bson.M{"_id": d.DocID, "mark": d.Mark}, d.Key)
 	}
+	q.wake()
 	return nil
 }
 
@@ -196,8 +241,11 @@ func (q *Queue) number(ctx context.Context, docs []*item) error {
 	}
 	now := q.now()
 	for i, d := range docs {
-		d.DocID, d.Queue, d.Lane = q.docID(d.ID), q.name, q.laneOf(d.Key)
-		d.Seq, d.Claims, d.Enqueued = doc.Seq-int64(len(docs)-1-i), doc.Floor, now
+		d.DocID, d.Queue, d.Lane = q.docID(d.ID), q.name, laneOf(d.Key)
+		d.Seq, d.Claims = doc.Seq-int64(len(docs)-1-i), max(d.Claims, doc.Floor)
+		if d.Enqueued == 0 {
+			d.Enqueued = now
+		}
 	}
 	return err
 }

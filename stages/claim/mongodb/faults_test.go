@@ -14,6 +14,7 @@ import (
 type wire struct {
 	mu    sync.Mutex
 	seen  int
+	sent  int  // commands of all kinds
 	at    int  // the write at which something happens; 0: none
 	kills bool // the process dies before it; else only the answer is lost
 	dead  bool
@@ -27,7 +28,7 @@ var errDead = errors.New("this process was killed")
 func (w *wire) arm(at int, kills bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen, w.at, w.kills = 0, at, kills
+	w.seen, w.sent, w.at, w.kills = 0, 0, at, kills
 }
 
 // before calls f just before a write is sent.
@@ -38,11 +39,27 @@ func (w *wire) before(at int, f func()) {
 	w.hook = f
 }
 
+// trips returns how many commands were sent since arm.
+func (w *wire) trips() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sent
+}
+
 // writes returns how many there were since arm.
 func (w *wire) writes() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.seen
+}
+
+// cut ends all connections; new ones may be made.
+func (w *wire) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
 }
 
 func (w *wire) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -72,7 +89,13 @@ func (f *faulty) Write(b []byte) (int, error) {
 	if f.w.dead {
 		return 0, errDead
 	}
-	if changes(b) {
+	name := command(b)
+	switch name {
+	case "", "hello", "ismaster", "endSessions":
+	default:
+		f.w.sent++
+	}
+	if changes(name) {
 		f.w.seen++
 		if f.w.seen == f.w.at && f.w.hook != nil {
 			f.w.hook()
@@ -101,14 +124,19 @@ func (f *faulty) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// changes reports whether a message of the driver is a write: an OP_MSG whose
-// first element is named so.
-func changes(b []byte) bool {
+// command is the name of the command that begins with these bytes of an OP_MSG;
+// empty if none does.
+func command(b []byte) string {
 	const body = 16 + 4 + 1 // header, flags, kind of the first section
 	if len(b) < body+6 || binary.LittleEndian.Uint32(b[12:]) != 2013 {
-		return false
+		return ""
 	}
 	name, _, _ := strings.Cut(string(b[body+5:min(len(b), body+40)]), "\x00")
+	return name
+}
+
+// changes reports whether a command is a write.
+func changes(name string) bool {
 	switch name {
 	case "insert", "update", "delete", "findAndModify":
 		return true

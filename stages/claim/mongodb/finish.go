@@ -37,6 +37,9 @@ func (q *Queue) Ack(ctx context.Context, it *pipeline.Item, o pipeline.Outcome) 
 	default:
 		return pipeline.Fail("bad-outcome", "%q is not a result", o.Result)
 	}
+	if _, _, active := claimsOf(it.Token); active {
+		unset["idem"] = ""
+	}
 	left, err := q.leave(ctx, it, set, unset, 0, e)
 	if err == nil && !left {
 		err = q.acked(ctx, it, o)
@@ -67,9 +70,12 @@ func (q *Queue) Nack(ctx context.Context, it *pipeline.Item, r pipeline.Release)
 	}
 	now, wait := q.now(), bson.DateTime(0)
 	if r.After > 0 {
-		wait = now + bson.DateTime(r.After.Milliseconds()) + 1 // rounded up: the wait is a lower bound
+		wait = now + atLeast(r.After) + 1 // now is rounded down, and the wait is a lower bound
 	}
 	set := bson.M{"state": stateReady, "owner": "", "notBefore": wait, "at": due(wait, date(it.Deadline))}
+	if pipeline.CodeOf(it.Condemned) == pipeline.CodeCancelled {
+		set["at"] = bson.DateTime(0)
+	}
 	left, err := q.leave(ctx, it, set, bson.M{}, -back, causeEvent(now, what, it.Attempt, r.Cause))
 	if err == nil && !left {
 		err = q.lost(it)
@@ -101,7 +107,10 @@ func (q *Queue) leave(ctx context.Context, it *pipeline.Item, set, unset bson.M,
 		return false, err
 	}
 	if it.Key != "" {
-		q.passOn(ctx, mark, it.Key)
+		q.passFrom(ctx, bson.M{"_id": q.docID(it.ID), "mark": mark}, it.Key)
+	}
+	if set["state"] == stateReady {
+		q.wake()
 	}
 	return true, nil
 }
@@ -155,7 +164,7 @@ func (q *Queue) held(ctx context.Context, items []*pipeline.Item) (map[string]in
 	for i, it := range items {
 		ids[i] = q.docID(it.ID)
 	}
-	found, err := q.find(ctx, bson.M{"_id": bson.M{"$in": ids}, "state": stateLeased}, options.Find().SetProjection(bson.M{"claims": 1, "salt": 1}))
+	found, err := q.find(ctx, bson.M{"_id": bson.M{"$in": ids}, "state": stateLeased}, options.Find().SetProjection(bson.M{"claims": 1, "salt": 1, "active": 1}))
 	tokens := make(map[string]int64, len(found))
 	for _, d := range found {
 		tokens[d.DocID] = d.token()

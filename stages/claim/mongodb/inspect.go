@@ -21,14 +21,44 @@ func (q *Queue) Stats(ctx context.Context) (pipeline.QueueStats, error) {
 	if err != nil {
 		return s, q.fail("stats", err)
 	}
-	delayed, err := q.count(ctx, bson.M{"state": stateReady, "at": bson.M{"$gt": q.now()}}, "waybill_due")
+	delayed, err := q.count(ctx, bson.M{"state": stateReady, "at": bson.M{"$gt": q.now()}}, "waybill_time")
 	if err != nil {
 		return s, q.fail("stats", err)
 	}
 	s = pipeline.QueueStats{Ready: counts[stateReady] + counts[stateBehind], Leased: counts[stateLeased], Done: counts[stateDone], Dead: counts[stateDead]}
 	s.Enqueued = s.Ready + s.Leased + s.Done + s.Dead
 	s.Delayed = min(delayed[stateReady], s.Ready)
-	return s, nil
+	if s.AgeSeconds, err = q.age(ctx); err != nil {
+		return s, q.fail("stats", err)
+	}
+	doc, err := q.read(ctx)
+	s.Paused = doc.Paused
+	return s, q.fail("stats", err)
+}
+
+// age is how long, in seconds, the oldest claimable item has been there. The index
+// waybill_time has all that the question needs.
+func (q *Queue) age(ctx context.Context) (float64, error) {
+	now := q.now()
+	var d item
+	err := q.items.FindOne(ctx, q.mine(bson.M{"state": stateReady, "at": bson.M{"$lte": now}}), options.FindOne().
+		SetSort(bson.D{{Key: "enqueued", Value: 1}}).SetProjection(bson.M{"_id": 0, "enqueued": 1})).Decode(&d)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return 0, nil
+	}
+	return max(0, float64(now-d.Enqueued)/1000), err
+}
+
+// Count counts what matches, on the same walk as Stats.
+func (q *Queue) Count(ctx context.Context, f pipeline.Filter) (total int64, err error) {
+	counts, err := q.count(ctx, q.filter(f, visible...), "waybill_seq")
+	for _, n := range counts {
+		total += n
+	}
+	if f.Limit > 0 {
+		total = min(total, int64(f.Limit))
+	}
+	return total, q.fail("count", err)
 }
 
 // count counts the items of a filter by their state.
@@ -92,13 +122,14 @@ func (q *Queue) List(ctx context.Context, f pipeline.Filter) ([]pipeline.Entry, 
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
-	docs, err := q.selectItems(ctx, f, 0, visible[:], bson.M{"body": 0, "history": 0})
+	docs, err := q.find(ctx, q.filter(f, visible...),
+		options.Find().SetSort(byAge()).SetLimit(int64(f.Limit)).SetProjection(bson.M{"body": 0, "history": 0}))
 	if err != nil {
 		return nil, q.fail("list", err)
 	}
-	out := make([]pipeline.Entry, len(docs))
+	now, out := q.now(), make([]pipeline.Entry, len(docs))
 	for i, d := range docs {
-		out[i] = d.entry()
+		out[i] = d.entry(now)
 	}
 	return out, nil
 }
@@ -108,25 +139,23 @@ func (q *Queue) Show(ctx context.Context, id string) (pipeline.Entry, error) {
 	var d item
 	err := q.items.FindOne(ctx, q.mine(bson.M{"_id": q.docID(id), "state": bson.M{"$in": visible}})).Decode(&d)
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		return pipeline.Entry{}, fmt.Errorf("%s: queue %q: item %q: %w", q.at.shown, q.name, id, pipeline.ErrNotFound)
+		return pipeline.Entry{}, fmt.Errorf("%s: queue %q: item %q: %w", q.conn.Shown, q.name, id, pipeline.ErrNotFound)
 	}
 	if err != nil {
 		return pipeline.Entry{}, q.fail("show", err)
 	}
-	return d.entry(), nil
+	return d.entry(q.now()), nil
 }
 
-// selectItems returns the items of a filter that are in one of these states and
-// younger than a sequence, oldest first.
-func (q *Queue) selectItems(ctx context.Context, f pipeline.Filter, after int64, of []string, fields bson.M) ([]*item, error) {
+// filter selects the items of a filter that are in one of these states.
+func (q *Queue) filter(f pipeline.Filter, of ...string) bson.M {
 	states := bson.A{}
 	for _, s := range of {
-		d := item{State: s}
-		if f.State == "" || d.entry().State == f.State {
+		if f.State == "" || shown(s) == f.State {
 			states = append(states, s)
 		}
 	}
-	filter := bson.M{"state": bson.M{"$in": states}, "seq": bson.M{"$gt": after}}
+	filter := bson.M{"state": bson.M{"$in": states}}
 	if f.IDs != nil {
 		ids := bson.A{}
 		for _, id := range f.IDs {
@@ -137,5 +166,11 @@ func (q *Queue) selectItems(ctx context.Context, f pipeline.Filter, after int64,
 	if f.Key != "" {
 		filter["key"] = f.Key
 	}
-	return q.find(ctx, filter, options.Find().SetSort(bson.D{{Key: "seq", Value: 1}}).SetLimit(int64(f.Limit)).SetProjection(fields))
+	if f.Result != "" {
+		filter["result"] = string(f.Result)
+	}
+	if f.OlderThan > 0 {
+		filter["enqueued"] = bson.M{"$lte": q.ago(f.OlderThan)}
+	}
+	return filter
 }

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	code := claimtest.Main(m, func(location string, o pipeline.QueueOptions) (pipeline.Queue, error) {
 		return open(mongodb.Driver(), location, o)
 	})
-	removeServer()
+	servers.Close()
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -26,23 +26,25 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func TestConformance(t *testing.T) {
-	claimtest.Exercise(t, func(t testing.TB) claimtest.Store {
-		c := &clock{now: time.Now()}
-		driver := mongodb.Driver(mongodb.WithClock(c.Now))
-		url := emptyStore(t)
-		return claimtest.Store{
-			Location: url,
-			Open:     func(o pipeline.QueueOptions) (pipeline.Queue, error) { return open(driver, url, o) },
-			Advance: func(t testing.TB, q pipeline.Queue, d time.Duration) {
-				t.Helper()
-				c.Advance(d)
-				if _, err := q.(*mongodb.Queue).Reap(context.Background()); err != nil {
-					t.Fatalf("reap: %v", err)
-				}
-			},
-		}
-	})
+func TestConformance(t *testing.T) { claimtest.Exercise(t, newStore) }
+
+// newStore is an empty place under a clock that stands still.
+func newStore(t testing.TB) claimtest.Store {
+	c := &clock{now: time.Now()}
+	driver := mongodb.Driver(mongodb.WithClock(c.Now))
+	url := emptyStore(t)
+	return claimtest.Store{
+		Location: url,
+		Open:     func(o pipeline.QueueOptions) (pipeline.Queue, error) { return open(driver, url, o) },
+		Advance: func(t testing.TB, q pipeline.Queue, d time.Duration) {
+			t.Helper()
+			c.Advance(d)
+			if _, err := q.(*mongodb.Queue).Reap(context.Background()); err != nil {
+				t.Fatalf("reap: %v", err)
+			}
+		},
+		Spoil: func(t testing.TB, _ pipeline.Queue, id string) { mongodb.Spoil(t, url, "default", id) },
+	}
 }
 
 func open(d pipeline.QueueDriver, url string, o pipeline.QueueOptions) (*mongodb.Queue, error) {

@@ -14,53 +14,25 @@ import (
 // reapBatch bounds one round of the reaper.
 const reapBatch = 100
 
-// begin starts the reaper with the first claim.
-func (q *Queue) begin() error {
-	q.started.Lock()
-	defer q.started.Unlock()
-	select {
-	case <-q.stop:
-		return errClosed
-	default:
-	}
-	if !q.begun {
-		q.begun = true
-		q.startReaper()
-	}
-	return nil
-}
-
-// startReaper looks after the queue now and then: at a quarter of the lease on
+// reapLoop looks after the queue now and then: at a quarter of the lease on
 // average, so that a lost process is noticed soon after its leases end, and
-// jittered, so that many processes do not do it all at once.
-func (q *Queue) startReaper() {
+// jittered, so that many processes do not do it all at once. It starts with the
+// first claim.
+func (q *Queue) reapLoop(ctx context.Context) {
 	mean := min(max(q.opt.Lease/4, 20*time.Millisecond), 5*time.Second)
-	ctx, cancel := context.WithCancel(context.Background())
-	q.reaper.Go(func() {
-		<-q.stop
-		cancel()
-	})
-	q.reaper.Go(func() {
-		for {
-			if err := q.upkeep(ctx); err != nil && ctx.Err() == nil {
-				q.log.Warn("the queue's reaper failed; it tries again", "queue", q.name, "error", err)
-			}
-			wait := time.NewTimer(mean/2 + rand.N(mean))
-			select {
-			case <-wait.C:
-			case <-q.stop:
-				wait.Stop()
-				return
-			}
+	for {
+		if err := q.upkeep(ctx); err != nil && ctx.Err() == nil {
+			q.log.Warn("the queue's reaper failed; it tries again", "queue", q.name, "error", err)
 		}
-	})
+		if !pause(ctx, mean/2+rand.N(mean)) {
+			return
+		}
+	}
 }
 
 func (q *Queue) upkeep(ctx context.Context) error {
-	if q.fixed == nil {
-		if err := q.clock.sync(ctx, q.items.Database()); err != nil {
-			return q.fail("clock", err)
-		}
+	if err := q.conn.SyncClock(ctx); err != nil {
+		return q.fail("clock", err)
 	}
 	_, err := q.Reap(ctx)
 	return err
@@ -68,15 +40,15 @@ func (q *Queue) upkeep(ctx context.Context) error {
 
 // Reap takes back every lease that has expired and returns how many: the item
 // is ready again, and the next claim finds out whether it may still run. It
-// also goes on with what died half-way: turns that were not passed on, batches
-// that nobody decided. The reaper calls it by itself once the first claim was
+// also goes on with what died half-way: turns that were not passed on, enqueues and
+// moves that nobody decided. The reaper calls it by itself once the first claim was
 // made.
 func (q *Queue) Reap(ctx context.Context) (int, error) {
 	total, err := 0, error(nil)
 	for n := reapBatch; n == reapBatch && err == nil; total += n {
 		n, err = q.reap(ctx)
 	}
-	return total, q.fail("reap", errors.Join(err, q.settleMarked(ctx), q.resolve(ctx)))
+	return total, q.fail("reap", errors.Join(err, q.settleMarked(ctx), q.resolve(ctx), q.sweepRecords(ctx)))
 }
 
 // reap takes back the leases that ended first.
@@ -99,6 +71,7 @@ func (q *Queue) reap(ctx context.Context) (int, error) {
 	if len(keys) > 0 {
 		q.passOn(ctx, mark, keys.list()...)
 	}
+	q.wake()
 	return len(late), nil
 }
 
@@ -118,17 +91,21 @@ func (q *Queue) takeBack(d *item, now bson.DateTime, mark string) mongo.WriteMod
 // settleMarked finishes what somebody began and, perhaps, did not live to end.
 // Marks of operations that are under way are done twice then, which is no harm.
 func (q *Queue) settleMarked(ctx context.Context) error {
-	marked, err := q.find(ctx, bson.M{"mark": bson.M{"$exists": true}}, options.Find().SetLimit(reapBatch).SetProjection(bson.M{"key": 1, "mark": 1, "state": 1}))
-	if err != nil {
-		return err
-	}
-	var failed []error // one key's trouble is not the others'
-	for _, d := range marked {
-		finish := q.pass
-		if d.State == stateGone {
-			finish = q.bury
+	for {
+		marked, err := q.find(ctx, bson.M{"mark": bson.M{"$exists": true}}, options.Find().SetLimit(reapBatch).SetProjection(bson.M{"key": 1, "mark": 1, "state": 1}))
+		if err != nil {
+			return err
 		}
-		failed = append(failed, finish(ctx, bson.M{"_id": d.DocID, "mark": d.Mark}, d.Key))
+		var failed []error // one key's trouble is not the others'
+		for _, d := range marked {
+			finish := q.pass
+			if d.State == stateGone {
+				finish = q.bury
+			}
+			failed = append(failed, finish(ctx, bson.M{"_id": d.DocID, "mark": d.Mark}, d.Key))
+		}
+		if err := errors.Join(failed...); err != nil || len(marked) < reapBatch {
+			return err
+		}
 	}
-	return errors.Join(failed...)
 }

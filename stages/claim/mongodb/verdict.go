@@ -11,10 +11,10 @@ import (
 // rests. Only an expired lease uses attempts up: an item that was given back is
 // the business of who gave it back.
 type verdict struct {
-	attempts        int32
-	expired         bool
-	late, exhausted bool
-	condemned       bool
+	attempts                   int32
+	expired                    bool
+	cancelled, late, exhausted bool
+	condemned                  bool
 }
 
 // judge judges an item as it was before the claim.
@@ -23,9 +23,9 @@ func (q *Queue) judge(d *item, now bson.DateTime) verdict {
 	if limit == 0 {
 		limit = int32(q.opt.MaxAttempts)
 	}
-	v := verdict{attempts: d.Attempts, expired: d.Expired, late: d.Deadline > 0 && d.Deadline <= now,
+	v := verdict{attempts: d.Attempts, expired: d.Expired, cancelled: d.Cancelled, late: d.Deadline > 0 && d.Deadline <= now,
 		exhausted: d.Expired && limit > 0 && d.Attempts >= limit}
-	v.condemned = v.late || v.exhausted
+	v.condemned = v.cancelled || v.late || v.exhausted || d.Meta.err != nil
 	return v
 }
 
@@ -40,7 +40,8 @@ func (v verdict) attempt() int32 {
 // still selects those of the items for which the verdict holds at the moment of
 // the write.
 func (v verdict) still(ids bson.A, now bson.DateTime) bson.M {
-	f := bson.M{"_id": bson.M{"$in": ids}, "state": stateReady, "attempts": v.attempts, "expired": v.expired, "at": bson.M{"$lte": now}}
+	f := bson.M{"_id": bson.M{"$in": ids}, "state": stateReady, "attempts": v.attempts, "expired": v.expired, "at": bson.M{"$lte": now},
+		"cancelled": bson.M{"$exists": v.cancelled}}
 	if v.late {
 		f["deadline"] = bson.M{"$lte": now}
 	}
@@ -59,10 +60,14 @@ func (v verdict) item(d *item, attempts int32) *pipeline.Item {
 	it := d.claimed()
 	it.Attempt = int(attempts)
 	switch {
+	case v.cancelled:
+		it.Condemned = pipeline.CancelledItem()
 	case v.late:
 		it.Condemned = pipeline.DeadlineExceeded(it.Deadline)
 	case v.exhausted:
 		it.Condemned = pipeline.AttemptsExhausted(it.Attempt)
+	case d.Meta.err != nil:
+		it.Condemned = pipeline.Fail("unreadable", "the item cannot be read: meta: %w", d.Meta.err)
 	}
 	return it
 }

@@ -162,8 +162,10 @@ func Picker(n int, lanes pipeline.LaneSet) func() bool {
 	}
 }
 
-// Fill writes n items that are ready without waiting for each answer.
+// Fill writes n items that are ready without waiting for each answer. The queue
+// does not read them: it is to be opened anew.
 func Fill(ctx context.Context, q *Queue, n int, body []byte) error {
+	q.tail.stop()
 	for i := range n {
 		id := strconv.Itoa(i)
 		m, err := message(q.names.item(id), itemRecord{ID: id, Enqueued: q.clock.now(), Body: len(body), Nonce: id}, body)

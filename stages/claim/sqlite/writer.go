@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"runtime"
 	"time"
 )
 
@@ -118,14 +119,20 @@ func (w *writer) loop() {
 	}
 }
 
-// gather adds everybody who waits already.
+// gather adds everybody who waits already, and whoever is just about to: callers
+// whom the last commit has woken come back at the same time, and an fsync costs more
+// than to let them run first.
 func (w *writer) gather(group []*op) []*op {
-	for len(group) < maxGroup {
+	for yielded := false; len(group) < maxGroup; {
 		select {
 		case o := <-w.ops:
-			group = append(group, o)
+			group, yielded = append(group, o), false
 		default:
-			return group
+			if yielded {
+				return group
+			}
+			runtime.Gosched()
+			yielded = true
 		}
 	}
 	return group

@@ -1,6 +1,7 @@
 package cas
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -186,6 +187,43 @@ func TestRendezvous(t *testing.T) {
 	}
 }
 
+// none is a driver whose places have no copies of their own, and secrets in their
+// URLs.
+var none = pipeline.ObjectDriver{
+	Scheme: "none",
+	Check:  func(string) (string, error) { return "nowhere", nil },
+	Open: func(_ context.Context, _, dir string, create bool) (pipeline.Objects, error) {
+		return OpenLayout("nowhere", filepath.Join(dir, "none"), create)
+	},
+}
+
+// Places of several drivers make one store.
+func TestMixedPlaces(t *testing.T) {
+	dir := t.TempDir()
+	o, err := Open(t.Context(), []pipeline.ObjectDriver{Driver(), none}, []string{"file:a", "none:secret"}, dir, 2, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	if n, err := o.Put(t.Context(), []pipeline.Blob{blob("a")}); n != 2 || err != nil {
+		t.Fatalf("%d copies, %v", n, err)
+	}
+	for _, d := range WithLists(Driver(), none) {
+		if place, err := d.Check("file:a,none:secret"); place != "file:a,nowhere" || err != nil {
+			t.Errorf("%s: the list is called %q, %v", d.Scheme, place, err)
+		}
+		listed, err := d.Open(t.Context(), "file:a,none:secret", dir, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listed.Close()
+		checks, err := listed.Check(t.Context(), blob("a").Digest)
+		if err != nil || len(checks) != 2 || checks[0].State != StateOK || checks[1].State != StateOK {
+			t.Errorf("%s: %+v, %v", d.Scheme, checks, err)
+		}
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o644); err != nil {
@@ -203,10 +241,13 @@ func TestOpenRefuses(t *testing.T) {
 		{[]string{"var/objects"}, 1, true, "not the URL of an object store"},
 		{[]string{"file:"}, 1, true, "is not a file: URL"},
 		{[]string{"file:a?mode=1"}, 0, true, "unknown option"},
+		{[]string{"file:a?copies=2"}, 1, true, "copies twice"},
+		{[]string{"none:secret"}, 2, true, "nowhere: 2 copies: the place keeps its own"},
+		{[]string{"none:secret", "none:other"}, 2, true, "nowhere is listed twice"},
 		{[]string{"file:a", "file:b"}, 3, true, "3 copies need as many distinct places"},
 		{[]string{"file:a", "file:a"}, 2, true, "listed twice"},
 	} {
-		o, err := Open(t.Context(), []pipeline.ObjectDriver{Driver()}, tc.urls, dir, tc.copies, tc.create)
+		o, err := Open(t.Context(), []pipeline.ObjectDriver{Driver(), none}, tc.urls, dir, tc.copies, tc.create)
 		if err == nil {
 			o.Close()
 		}
@@ -262,6 +303,9 @@ func TestSplitList(t *testing.T) {
 		"file:a":               {"file:a"},
 		"file:a,file:b":        {"file:a", "file:b"},
 		"file:a,b,s3:bucket/c": {"file:a,b", "s3:bucket/c"},
+		// The commas between hosts, with ports or without, are no others.
+		"mongodb://me:p,w@a:1,b:2/db?x=1,file:o,mongodb://c,d/db": {"mongodb://me:p,w@a:1,b:2/db?x=1", "file:o", "mongodb://c,d/db"},
+		"file:///disk1/o,file:///disk2/o":                         {"file:///disk1/o", "file:///disk2/o"},
 	} {
 		if diff := cmp.Diff(want, SplitList(in)); diff != "" {
 			t.Error(diff)

@@ -9,12 +9,9 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 )
 
-// cursor answers with all documents at once: the first batch is the last.
-func (r request) cursor(docs bson.A) bson.D {
-	if docs == nil {
-		docs = bson.A{}
-	}
-	return bson.D{{Key: "cursor", Value: bson.D{{Key: "id", Value: int64(0)}, {Key: "ns", Value: r.namespace()}, {Key: "firstBatch", Value: docs}}}}
+// answerWith answers with documents, as many at once as a message holds.
+func (s *server) answerWith(r request, docs bson.A) bson.D {
+	return s.begin(&cursor{namespace: r.namespace(), rest: docs})
 }
 
 // doc reads a document of a command; nil if it has none of that name.
@@ -68,7 +65,7 @@ func (s *server) find(r request) (bson.D, error) {
 		}
 		docs = append(docs, seen)
 	}
-	return r.cursor(docs), nil
+	return s.answerWith(r, docs), nil
 }
 
 func projected(d bsonkit.Doc, in bson.Raw, name string) (bson.D, error) {
@@ -85,18 +82,25 @@ func projected(d bsonkit.Doc, in bson.Raw, name string) (bson.D, error) {
 
 // aggregate knows $match and a $group that counts by one field.
 func (s *server) aggregate(r request) (bson.D, error) {
-	list := bsonkit.List(s.collection(r.namespace()).Documents.List)
+	c := s.collection(r.namespace())
+	list := c.Documents.List
 	stages, err := r.body.Lookup("pipeline").Array().Values()
 	if err != nil {
 		return nil, err
 	}
+	if len(stages) > 0 && !stages[0].Document().Lookup("$changeStream").IsZero() {
+		return s.watch(r, stages)
+	}
 	var groups bson.A
-	for _, stage := range stages {
+	for i, stage := range stages {
 		match, err := doc(stage.Document(), "$match")
 		if err != nil {
 			return nil, err
 		}
 		if match != nil {
+			if i == 0 {
+				list = c.candidates(match)
+			}
 			if list, err = mongokit.Filter(list, match, 0); err != nil {
 				return nil, err
 			}
@@ -114,7 +118,7 @@ func (s *server) aggregate(r request) (bson.D, error) {
 			groups = append(groups, bson.D{{Key: "_id", Value: value}, {Key: "n", Value: n}})
 		}
 	}
-	return r.cursor(groups), nil
+	return s.answerWith(r, groups), nil
 }
 
 func (s *server) listIndexes(r request) (bson.D, error) {
@@ -124,17 +128,29 @@ func (s *server) listIndexes(r request) (bson.D, error) {
 	}
 	var docs bson.A
 	for name, index := range c.Indexes {
-		config := index.Config()
-		d := bson.D{{Key: "v", Value: int32(2)}, {Key: "key", Value: *config.Key}, {Key: "name", Value: name}}
-		if config.Unique {
-			d = append(d, bson.E{Key: "unique", Value: true})
-		}
-		if config.Partial != nil {
-			d = append(d, bson.E{Key: "partialFilterExpression", Value: *config.Partial})
-		}
-		docs = append(docs, d)
+		docs = append(docs, indexModel(name, index.Config()))
 	}
-	return r.cursor(docs), nil
+	return s.answerWith(r, docs), nil
+}
+
+// indexModel describes an index as commands do.
+func indexModel(name string, config mongokit.IndexConfig) bson.D {
+	d := bson.D{{Key: "v", Value: int32(2)}, {Key: "key", Value: *config.Key}, {Key: "name", Value: name}}
+	if config.Unique {
+		d = append(d, bson.E{Key: "unique", Value: true})
+	}
+	if config.Partial != nil {
+		d = append(d, bson.E{Key: "partialFilterExpression", Value: *config.Partial})
+	}
+	return d
+}
+
+func indexConfig(m bson.Raw) (config mongokit.IndexConfig, err error) {
+	config.Unique, config.Expiry = flagged(m, "unique"), time.Duration(number(m, "expireAfterSeconds"))*time.Second
+	if config.Key, err = doc(m, "key"); err == nil {
+		config.Partial, err = doc(m, "partialFilterExpression")
+	}
+	return config, err
 }
 
 func (s *server) createIndexes(r request) (bson.D, error) {
@@ -143,18 +159,7 @@ func (s *server) createIndexes(r request) (bson.D, error) {
 		return nil, err
 	}
 	for _, m := range models {
-		config := mongokit.IndexConfig{Unique: flagged(m, "unique"), Expiry: time.Duration(number(m, "expireAfterSeconds")) * time.Second}
-		if config.Key, err = doc(m, "key"); err != nil {
-			return nil, err
-		}
-		if config.Partial, err = doc(m, "partialFilterExpression"); err != nil {
-			return nil, err
-		}
-		err = s.change(r.namespace(), func(c *mongokit.Collection) error {
-			_, err := c.CreateIndex(m.Lookup("name").StringValue(), config)
-			return err
-		})
-		if err != nil {
+		if err := s.change(r.namespace(), func(c *collection) error { return c.CreateIndex(m) }); err != nil {
 			return nil, err
 		}
 	}
@@ -163,5 +168,16 @@ func (s *server) createIndexes(r request) (bson.D, error) {
 
 func (s *server) drop(r request) (bson.D, error) {
 	delete(s.collections, r.namespace())
+	if s.journal != nil {
+		s.ops = append(s.ops, bson.D{{Key: "drop", Value: true}, {Key: "ns", Value: r.namespace()}})
+	}
 	return bson.D{}, nil
+}
+
+func (s *server) dropIndexes(r request) (bson.D, error) {
+	name, _ := r.body.Lookup("index").StringValueOK()
+	if c := s.collections[r.namespace()]; c == nil || c.Indexes[name] == nil {
+		return nil, failure{codeIndexNotFound, "index not found with name [" + name + "]"}
+	}
+	return bson.D{}, s.change(r.namespace(), func(c *collection) error { return c.DropIndex(name) })
 }

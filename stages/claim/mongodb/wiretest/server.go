@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/256dpi/lungo/mongokit"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -14,6 +14,7 @@ import (
 const (
 	codeBadValue          = 2
 	codeNamespaceNotFound = 26
+	codeIndexNotFound     = 27
 	codeCommandNotFound   = 59
 	codeDuplicateKey      = 11000
 )
@@ -24,9 +25,13 @@ type server struct {
 	addr        string
 	skew        time.Duration
 	mu          sync.Mutex
-	collections map[string]*mongokit.Collection // by database.collection
-	answered    map[string]answered             // by session
+	collections map[string]*collection // by database.collection
+	answered    map[string]answered    // by session
 	commands    map[string]func(request) (bson.D, error)
+	journal     *journal // nil: everything is forgotten
+	ops         bson.A   // of the command under way, for the journal
+	log         eventLog
+	cursors     cursors
 }
 
 // answered is the last numbered write of a session. A driver sends it again,
@@ -53,12 +58,12 @@ type failure struct {
 func (f failure) Error() string { return f.message }
 
 func newServer(addr string, skew time.Duration) *server {
-	s := &server{addr: addr, skew: skew, collections: map[string]*mongokit.Collection{}, answered: map[string]answered{}}
+	s := &server{addr: addr, skew: skew, collections: map[string]*collection{}, answered: map[string]answered{}, log: newEventLog(), cursors: cursors{open: map[int64]*cursor{}}}
 	nothing := func(request) (bson.D, error) { return bson.D{}, nil }
 	s.commands = map[string]func(request) (bson.D, error){
-		"hello": s.hello, "ismaster": s.hello, "ping": nothing, "endsessions": nothing, "killcursors": nothing,
+		"hello": s.hello, "ismaster": s.hello, "ping": nothing, "endsessions": nothing, "killcursors": s.killCursors, "getmore": s.getMore,
 		"insert": s.insert, "update": s.update, "delete": s.delete, "findandmodify": s.findAndModify,
-		"find": s.find, "aggregate": s.aggregate, "createindexes": s.createIndexes, "listindexes": s.listIndexes, "drop": s.drop,
+		"find": s.find, "aggregate": s.aggregate, "createindexes": s.createIndexes, "listindexes": s.listIndexes, "drop": s.drop, "dropindexes": s.dropIndexes,
 	}
 	return s
 }
@@ -89,12 +94,19 @@ func (s *server) answer(m message) (reply bson.D) {
 	if last := s.answered[session]; numbered && last.number == number {
 		return last.reply
 	}
+	s.ops = nil
 	if reply, err = run(r); err != nil {
-		return refusal(err)
+		reply = refusal(err) // of what came before it, something may have changed
+	} else {
+		reply = append(reply, bson.E{Key: "ok", Value: 1.0})
+		if numbered {
+			s.answered[session] = answered{number, reply}
+			s.ops = append(s.ops, s.answered[session].op(session))
+		}
 	}
-	reply = append(reply, bson.E{Key: "ok", Value: 1.0})
-	if numbered {
-		s.answered[session] = answered{number, reply}
+	if err := s.journal.write(s.ops); err != nil {
+		fmt.Fprintln(os.Stderr, "wiretest: the journal:", err)
+		os.Exit(1) // as a database does whose disk fails
 	}
 	return reply
 }
@@ -126,17 +138,20 @@ func (s *server) hello(request) (bson.D, error) {
 }
 
 // collection returns a collection, a new one if there is none.
-func (s *server) collection(namespace string) *mongokit.Collection {
+func (s *server) collection(namespace string) *collection {
 	if c := s.collections[namespace]; c != nil {
 		return c
 	}
-	return mongokit.NewCollection(true)
+	return newCollection(namespace, func(op ...bson.E) {
+		if s.journal != nil {
+			s.ops = append(s.ops, bson.D(op))
+		}
+	})
 }
 
-// change makes one write all or nothing: mongokit leaves a half-done one behind
-// when it fails, so it works on a clone.
-func (s *server) change(namespace string, write func(*mongokit.Collection) error) error {
-	c := s.collection(namespace).Clone()
+// change makes one write, and keeps the collection if it is new.
+func (s *server) change(namespace string, write func(*collection) error) error {
+	c := s.collection(namespace)
 	if err := write(c); err != nil {
 		return err
 	}

@@ -60,12 +60,10 @@ func (s *server) insert(r request) (bson.D, error) {
 		if err != nil {
 			return err
 		}
-		err = s.change(r.namespace(), func(c *mongokit.Collection) error {
-			_, err := c.Insert(d)
-			return err
-		})
+		err = s.change(r.namespace(), func(c *collection) error { return c.Insert(d) })
 		if err == nil {
 			n++
+			s.log.inserted(r.namespace(), d)
 		}
 		return err
 	})
@@ -112,12 +110,19 @@ func (s *server) modify(namespace string, query, change, order bsonkit.Doc, limi
 	if len(*change) == 0 || (*change)[0].Key[0] != '$' {
 		return nil, errors.New("whole documents are never replaced")
 	}
-	err = s.change(namespace, func(c *mongokit.Collection) error {
-		if res, err = c.Update(query, change, order, 0, limit, nil); err == nil && len(res.Matched) == 0 && upsert {
-			res, err = c.Upsert(query, nil, change, nil)
+	err = s.change(namespace, func(c *collection) error {
+		if res, err = c.Update(query, change, order, limit); err == nil && len(res.Matched) == 0 && upsert {
+			res, err = c.Upsert(query, change)
 		}
 		return err
 	})
+	switch {
+	case err != nil:
+	case res.Upserted != nil:
+		s.log.inserted(namespace, res.Upserted)
+	default:
+		s.log.updated(namespace, res)
+	}
 	return res, err
 }
 
@@ -128,8 +133,8 @@ func (s *server) delete(r request) (bson.D, error) {
 		if err != nil {
 			return err
 		}
-		return s.change(r.namespace(), func(c *mongokit.Collection) error {
-			res, err := c.Delete(query, nil, 0, number(d, "limit"))
+		return s.change(r.namespace(), func(c *collection) error {
+			res, err := c.Delete(query, number(d, "limit"))
 			if err == nil {
 				n += int32(len(res.Matched))
 			}

@@ -1,4 +1,4 @@
-package mongodb
+package mongoconn
 
 import (
 	"testing"
@@ -10,7 +10,7 @@ func near(got, want time.Time) bool { return got.Sub(want).Abs() < time.Minute }
 
 func TestClockKeepsTheSharpestLook(t *testing.T) {
 	at := time.Now()
-	var c serverClock
+	var c clock
 	c.observe(at.Add(time.Hour+4*time.Second), at, 5*time.Second)
 	c.observe(at.Add(time.Hour), at, time.Millisecond)
 	c.observe(at.Add(time.Hour+3*time.Second), at, 5*time.Second) // worse, and agrees within its bounds
@@ -25,7 +25,7 @@ func TestClockKeepsTheSharpestLook(t *testing.T) {
 
 func TestClockForgetsOldLooks(t *testing.T) {
 	at := time.Now()
-	var c serverClock
+	var c clock
 	c.observe(at, at.Add(-2*staleAfter), time.Millisecond)
 	c.observe(at.Add(2*staleAfter+time.Second), at, 5*time.Second)
 	if c.slop != 5*time.Second {

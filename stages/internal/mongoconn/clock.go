@@ -1,4 +1,4 @@
-package mongodb
+package mongoconn
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// serverClock follows the clock of the primary. Between two looks it runs on
+// clock follows the clock of the primary. Between two looks it runs on
 // this machine's monotonic clock, so that setting the machine's time changes
 // nothing.
-type serverClock struct {
+type clock struct {
 	mu   sync.Mutex
 	base time.Time     // the server's time at the moment since
 	at   time.Time     // has a monotonic reading
@@ -25,7 +25,7 @@ const staleAfter = 10 * time.Minute
 
 // sync asks the primary for its time and keeps the answer if it is sharper than
 // the last one, or that is old, or the clock was set.
-func (c *serverClock) sync(ctx context.Context, db *mongo.Database) error {
+func (c *clock) sync(ctx context.Context, db *mongo.Database) error {
 	var answer struct {
 		LocalTime bson.DateTime `bson:"localTime"`
 	}
@@ -40,7 +40,7 @@ func (c *serverClock) sync(ctx context.Context, db *mongo.Database) error {
 
 // observe takes in that the server's clock showed base at the local moment at,
 // give or take slop.
-func (c *serverClock) observe(base, at time.Time, slop time.Duration) {
+func (c *clock) observe(base, at time.Time, slop time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	off := base.Sub(c.base.Add(at.Sub(c.at))).Abs()
@@ -50,7 +50,7 @@ func (c *serverClock) observe(base, at time.Time, slop time.Duration) {
 }
 
 // now is the server's time.
-func (c *serverClock) now() time.Time {
+func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.base.Add(time.Since(c.at))
