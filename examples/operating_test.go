@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/runtime/telemetry"
 )
 
@@ -21,7 +22,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	documented := names(regexp.MustCompile("(?m)^\\| `(waybill_[a-z_]+)`"), string(page))
 
-	full := telemetry.Reading{Pipeline: "p", Items: map[string]int64{"succeeded": 1},
+	full := telemetry.Reading{Pipeline: "p", Queue: "q", Depth: &pipeline.QueueStats{Ready: 1}, Workers: 1, Items: map[string]int64{"succeeded": 1},
 		Stages: []telemetry.StageReading{{Name: "s", Errors: map[string]int64{"timeout": 1}}}}
 	w := httptest.NewRecorder()
 	telemetry.Handler(func() telemetry.Reading { return full }).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))

@@ -226,15 +226,15 @@ func TestBuildRefuses(t *testing.T) {
 		t.Errorf("an empty folder: %v", err)
 	}
 	file := filepath.Join(dir, manifestFile)
-	for text, want := range map[string]string{
-		`{"name":"k"}`:                   "kernel.json: version",
-		`{"name":"k","version":"1.0.0"}`: "none of the languages go",
+	for _, tc := range []struct{ text, want string }{
+		{`{"name":"k"}`, "kernel.json: version"},
+		{`{"name":"k","version":"1.0.0"}`, "none of the languages go"}, // what follows needs it
 	} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(tc.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := build(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q", err, want)
+		if err := build(); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("got %v, want %q", err, tc.want)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module k\n"), 0o600); err != nil {

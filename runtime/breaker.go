@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/runtime/cluster"
 )
 
 // codeBreaker is the code of calls that an open breaker refused.
@@ -64,7 +65,7 @@ func (b *breaker) leave(probe bool, err error, now time.Time) (change string) {
 	}
 	switch {
 	case b.open && !probe:
-	case err != nil && pipeline.KindOf(err) == pipeline.Cancelled:
+	case err != nil && (pipeline.KindOf(err) == pipeline.Cancelled || errors.Is(err, cluster.ErrPermitLost)): // not the stage's
 	case !failure(err):
 		b.failures, b.open = 0, false
 		if probe {

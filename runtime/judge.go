@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/runtime/cluster"
 	"github.com/waybill-dev/waybill/runtime/internal/sched"
 )
 
@@ -77,6 +78,9 @@ func (e *engine) unavailable(f *sched.Flight, err error) verdict {
 	v := verdict{release: true, refund: true, err: err, after: afterOf(err)}
 	s := e.stageOf(f)
 	if s == nil {
+		return v
+	}
+	if errors.Is(err, cluster.ErrPermitLost) { // the queue's outage, not the stage's
 		return v
 	}
 	if pipeline.CodeOf(err) == codeLimited { // no outage, and nobody is to blame

@@ -72,15 +72,15 @@ func (e *engine) run(ctx context.Context) error {
 	e.trace = e.o.Telemetry.Run(ctx, e.plan.Name, e.o.RunID, e.plan.Secrets)
 	defer e.trace.End()
 	e.feed = e.newFeed(claims)
-	if err := e.join(ctx); err != nil {
-		return &StartError{Err: err}
-	}
-	defer e.quit()
-	stopMetrics, err := telemetry.Serve(e.o.MetricsAddr, func() telemetry.Reading { return e.reading(e.books) })
+	metrics, err := telemetry.Listen(e.o.MetricsAddr) // before others make way for this run
 	if err != nil {
 		return &StartError{Err: fmt.Errorf("metrics: %w", err)}
 	}
-	defer stopMetrics()
+	if err := e.join(ctx); err != nil {
+		return &StartError{Err: errors.Join(err, metrics.Close())}
+	}
+	defer e.quit()
+	defer metrics.Serve(func() telemetry.Reading { return e.reading(e.books) })()
 	if e.o.Observer.Running != nil {
 		e.o.Observer.Running(&Running{e})
 	}

@@ -1,17 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/waybill-dev/waybill/internal/mongotest"
 )
 
 // TestSharedQueues runs the example on each queue that many machines can share;
@@ -62,38 +62,13 @@ func startNATS(t testing.TB) string {
 }
 
 // startMongoDB starts the MongoDB wire server of the driver's tests, or takes the
-// one that WAYBILL_TEST_MONGODB names.
+// database that WAYBILL_TEST_MONGODB names.
 func startMongoDB(t testing.TB) string {
 	t.Helper()
-	const db = "/capture"
 	if url := os.Getenv("WAYBILL_TEST_MONGODB"); url != "" {
-		return strings.TrimSuffix(url, "/") + db
+		return url
 	}
-	bin := filepath.Join(t.TempDir(), "wiretest")
-	build := exec.Command("go", "build", "-o", bin, ".")
-	build.Dir = "../../stages/claim/mongodb/wiretest"
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	cmd := exec.Command(bin)
-	stdin, err := cmd.StdinPipe() // the server lives until its input ends
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		_ = cmd.Wait()
-	})
-	port, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "mongodb://127.0.0.1:" + strings.TrimSpace(port) + db
+	var servers mongotest.Servers
+	t.Cleanup(servers.Close)
+	return "mongodb://" + servers.Serve(t) + "/capture"
 }

@@ -25,7 +25,7 @@ func writeWhole(name string, write func(io.Writer) error) (err error) {
 	}()
 	err = deflate(f, strings.HasSuffix(name, ".gz"), write)
 	if err == nil {
-		err = errors.Join(f.Chmod(0o644), f.Sync())
+		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err

@@ -183,7 +183,7 @@ func (a *app) conclude(plan *pipeline.Plan, stats *runtime.Stats, err error) err
 		return silent(exitFailed)
 	case errors.As(err, &stop):
 		return &exitError{exitFailed, err, ""}
-	case errors.As(err, &other) && onlyThat(err):
+	case errors.As(err, &other) && err.Error() == other.Error(): // and nothing else went wrong
 		fmt.Fprintf(a.stderr, "waybill: %v\n", other)
 		if !stats.OK() {
 			return silent(exitFailed)
@@ -193,14 +193,6 @@ func (a *app) conclude(plan *pipeline.Plan, stats *runtime.Stats, err error) err
 		return &exitError{exitInterrupted, err, ""}
 	}
 	return err
-}
-
-// onlyThat reports that a run which made way for another version left nothing
-// behind.
-func onlyThat(err error) bool {
-	var abandoned *runtime.AbandonedError
-	var unsettled *runtime.UnsettledError
-	return !errors.As(err, &abandoned) && !errors.As(err, &unsettled)
 }
 
 // startError is a run that could not begin: the file or something that it names

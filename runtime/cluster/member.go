@@ -125,10 +125,10 @@ func (m *Member) step(ctx context.Context) time.Duration {
 func (m *Member) steps(ctx context.Context) (settled bool, what string, err error) {
 	s := m.current()
 	if s.over() {
-		m.o.Log.Warn("the session on the queue ended before it could be renewed; beginning another")
 		if err = errors.Join(m.forget(ctx, s), m.begin(ctx)); err != nil {
 			return false, "no session on the queue", err
 		}
+		m.o.Log.Warn("the session on the queue ended before it could be renewed; another has begun")
 		s = m.current()
 	}
 	if s.due(m.o.Interval) {

@@ -64,9 +64,11 @@ type pool struct {
 	u       *units
 	waiters []chan *units
 	running bool // a keeper is at work
-	kick    chan struct{}
-	tries   int       // looks in vain
-	looked  time.Time // when the table was last read
+	// listed says that the table may have a line of this session.
+	listed bool
+	kick   chan struct{}
+	tries  int       // looks in vain
+	looked time.Time // when the table was last read
 }
 
 // pool returns the pool of a key; the caller holds the mutex.
@@ -196,9 +198,11 @@ func (p *pool) update() (wait time.Duration, more bool) {
 	s := m.current()
 	p.l.mu.Lock()
 	if p.u == nil || p.u.s != s {
-		p.u = &units{s: s, cap: p.l.limit.Concurrency}
+		p.u, p.listed = &units{s: s, cap: p.l.limit.Concurrency}, false
 	}
-	if len(p.waiters) == 0 && (s.over() || p.u.held == 0) {
+	// A line that is left behind, by somebody who gave up waiting, would keep
+	// the others from what it wants.
+	if len(p.waiters) == 0 && (s.over() || p.u.held == 0 && !p.listed) {
 		p.running = false
 		if p.u.busy == 0 {
 			delete(p.l.pools, p.key)
@@ -230,7 +234,7 @@ func (p *pool) rest() time.Duration {
 	p.l.mu.Lock()
 	defer p.l.mu.Unlock()
 	u := p.u
-	if len(p.waiters) > 0 || u.cap < u.held {
+	if len(p.waiters) > 0 || u.cap < u.held || u.held == 0 {
 		return 0
 	}
 	rest := permitLook - time.Since(p.looked)
@@ -276,12 +280,18 @@ func (p *pool) exchange(ctx context.Context) error {
 	}
 	held, more := p.decide(&t)
 	aged := rec.Revision != 0 && rec.Until.Sub(now) < permitTTL/2
+	listed := slices.ContainsFunc(t.Sessions, func(h permitHolder) bool { return h.ID == p.u.s.id })
 	if !changed && !more && !aged {
+		p.list(listed)
 		return nil
+	}
+	if listed {
+		p.list(true) // also if the write's answer is lost
 	}
 	if err := p.write(ctx, t, rec.Revision); err != nil {
 		return err
 	}
+	p.list(listed)
 	p.l.mu.Lock()
 	defer p.l.mu.Unlock()
 	p.u.held = held
@@ -289,6 +299,12 @@ func (p *pool) exchange(ctx context.Context) error {
 		p.u.idle = time.Time{}
 	}
 	return nil
+}
+
+func (p *pool) list(listed bool) {
+	p.l.mu.Lock()
+	p.listed = listed
+	p.l.mu.Unlock()
 }
 
 func (p *pool) write(ctx context.Context, t permitTable, rev int64) error {

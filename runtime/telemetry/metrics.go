@@ -72,16 +72,34 @@ func Buckets(below func(time.Duration) int64) map[float64]uint64 {
 	return out
 }
 
-// Serve serves the reading as Prometheus metrics (OpenMetrics if the scraper
-// wants it) at http://addr/metrics until stop is called. An empty addr serves
-// nothing.
-func Serve(addr string, read func() Reading) (stop func(), err error) {
+// Listener is an address that metrics are served at. Nil serves nothing.
+type Listener struct{ l net.Listener }
+
+// Listen takes an address; an empty one is none, and gives nil. Use Serve or Close.
+func Listen(addr string) (*Listener, error) {
 	if addr == "" {
-		return func() {}, nil
+		return nil, nil
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
+	}
+	return &Listener{l}, nil
+}
+
+// Close gives up an address that is not served.
+func (m *Listener) Close() error {
+	if m == nil {
+		return nil
+	}
+	return m.l.Close()
+}
+
+// Serve serves the reading as Prometheus metrics (OpenMetrics if the scraper
+// wants it) at /metrics until stop is called.
+func (m *Listener) Serve(read func() Reading) (stop func()) {
+	if m == nil {
+		return func() {}
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", Handler(read))
@@ -89,7 +107,7 @@ func Serve(addr string, read func() Reading) (stop func(), err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = srv.Serve(l) // always ErrServerClosed: the listener is ours
+		_ = srv.Serve(m.l) // always ErrServerClosed: the listener is ours
 	}()
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -98,7 +116,7 @@ func Serve(addr string, read func() Reading) (stop func(), err error) {
 			_ = srv.Close()
 		}
 		<-done
-	}, nil
+	}
 }
 
 // Handler serves the reading as Prometheus metrics.

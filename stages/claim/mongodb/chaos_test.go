@@ -19,6 +19,9 @@ type ledger struct {
 	tokens map[string]bool // item and token of all claims
 	trying map[string]bool // to end it
 	ended  map[string]int
+	// doubted are items whose worker died before its acknowledgement was
+	// answered: it may have been written.
+	doubted map[string]bool
 }
 
 // claimed checks a claim: a token that the item never had, and every older item
@@ -69,7 +72,7 @@ func TestChaos(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l := &ledger{tokens: map[string]bool{}, trying: map[string]bool{}, ended: map[string]int{}}
+	l := &ledger{tokens: map[string]bool{}, trying: map[string]bool{}, ended: map[string]int{}, doubted: map[string]bool{}}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -87,6 +90,9 @@ func TestChaos(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%s was ended %d times", id, n)
 		}
+	}
+	for id := range l.doubted {
+		l.ended[id] = 1
 	}
 	if s, err := q.Stats(t.Context()); s.Done != keys*each || len(l.ended) != keys*each || s.Enqueued != s.Done || err != nil {
 		t.Errorf("at the end %+v, %d acknowledged, error %v", s, len(l.ended), err)
@@ -132,8 +138,11 @@ func finish(ctx context.Context, q *mongodb.Queue, it *pipeline.Item, l *ledger)
 	}
 	l.note(func() { l.trying[it.ID] = true })
 	err := q.Ack(ctx, it, pipeline.Outcome{Result: pipeline.Succeeded})
-	if err == nil {
+	switch {
+	case err == nil:
 		l.note(func() { l.ended[it.ID]++ })
+	case !errors.Is(err, pipeline.ErrLeaseLost):
+		l.note(func() { l.doubted[it.ID] = true })
 	}
 	return err
 }

@@ -154,11 +154,20 @@ func (d *item) concernsTurn() bool {
 	return d.Turn != "" || d.Mark != "" || d.Key != "" && (d.State == stateBehind || d.State == stateReady)
 }
 
+// stillThere is the state that an item seen as it is may have by now, if nobody
+// but its key has gone on: the key's turn may have come to it.
+func (d *item) stillThere() any {
+	if d.Key != "" && (d.State == stateBehind || d.State == stateReady) {
+		return bson.M{"$in": bson.A{stateBehind, stateReady}}
+	}
+	return d.State
+}
+
 // remove deletes an item, if it is still as it was seen. One that concerns the
 // turn is only marked first: without it nobody would know that its key is to be
 // settled.
 func (q *Queue) remove(d *item, mark string) mongo.WriteModel {
-	same := q.mine(bson.M{"_id": d.DocID, "state": d.State, "claims": d.Claims, "batch": bson.M{"$exists": false}})
+	same := q.mine(bson.M{"_id": d.DocID, "state": d.stillThere(), "claims": d.Claims, "batch": bson.M{"$exists": false}})
 	if d.concernsTurn() {
 		return mongo.NewUpdateOneModel().SetFilter(same).SetUpdate(gone(mark))
 	}

@@ -60,11 +60,11 @@ func (q *Queue) freeze(ctx context.Context, page []*item, batch string, to *Queu
 	for i, d := range page {
 		ids[i] = d.DocID
 		set := bson.M{"batch": batch, "peer": to.name, "since": now}
-		if d.State == stateReady {
+		if d.State == stateReady || d.State == stateBehind {
 			set["state"] = stateBehind
 		}
 		writes[i] = mongo.NewUpdateOneModel().SetUpdate(bson.M{"$set": set}).
-			SetFilter(q.mine(bson.M{"_id": d.DocID, "state": d.State, "claims": d.Claims, "batch": bson.M{"$exists": false}}))
+			SetFilter(q.mine(bson.M{"_id": d.DocID, "state": d.stillThere(), "claims": d.Claims, "batch": bson.M{"$exists": false}}))
 	}
 	if _, err := q.changeAll(ctx, writes); err != nil {
 		return 0, err
@@ -89,6 +89,9 @@ func (q *Queue) freeze(ctx context.Context, page []*item, batch string, to *Queu
 // nobody to see. The queue is made if need be.
 func (q *Queue) stage(ctx context.Context, items []*item, now bson.DateTime) error {
 	if err := q.create(ctx); err != nil {
+		return err
+	}
+	if _, err := q.read(ctx); err != nil { // a newer release's is not ours to write to
 		return err
 	}
 	if err := q.refuseTaken(ctx, items, now); err != nil {

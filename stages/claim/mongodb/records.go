@@ -111,7 +111,8 @@ func (q *Queue) makeRecord(ctx context.Context, d *recordDoc, now bson.DateTime)
 }
 
 // DeleteRecord ends a record. Its revision stays for a while, so that one of the
-// same name goes on from it.
+// same name goes on from it. Its end lies well in the past, so that a reader whose
+// reading of the clock is a moment older does not take it for one without a value.
 func (q *Queue) DeleteRecord(ctx context.Context, name string, rev int64) error {
 	now := q.now()
 	if rev == 0 {
@@ -124,7 +125,7 @@ func (q *Queue) DeleteRecord(ctx context.Context, name string, rev int64) error 
 		}
 		return q.fail("delete record", err)
 	}
-	return q.fail("delete record", q.replaceRecord(ctx, &recordDoc{Name: name, Rev: rev + 1, Until: now}, rev, bson.M{"$gt": now}))
+	return q.fail("delete record", q.replaceRecord(ctx, &recordDoc{Name: name, Rev: rev + 1, Until: q.ago(keepEnded / 2)}, rev, bson.M{"$gt": now}))
 }
 
 // sweepRecords deletes what ended long ago.

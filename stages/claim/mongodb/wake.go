@@ -78,7 +78,11 @@ func (q *Queue) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer stream.Close(context.WithoutCancel(ctx))
+	defer func() {
+		ctx, cancel := onwards(ctx)
+		defer cancel()
+		_ = stream.Close(ctx) // the server forgets it in time
+	}()
 	q.wake() // for what came before it was open
 	for stream.Next(ctx) {
 		q.wake()

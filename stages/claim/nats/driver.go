@@ -79,7 +79,7 @@ type Queue struct {
 	link     link
 	js       jetstream.JetStream
 	stream   jetstream.Stream
-	replicas int
+	replicas int // of the stream, or of the one that is to be made
 	tail     *tail
 
 	life    context.Context // ends when the queue is closed
@@ -104,6 +104,11 @@ type door struct {
 }
 
 func (d door) open(ctx context.Context, o pipeline.QueueOptions) (*Queue, error) {
+	return d.openLike(ctx, o, d.to.replicas)
+}
+
+// openLike opens a queue; one that it makes has so many replicas.
+func (d door) openLike(ctx context.Context, o pipeline.QueueOptions, replicas int) (*Queue, error) {
 	to := d.to
 	if o.Format != "" || o.Checkpoint != "" {
 		return nil, pipeline.Fail("bad-option", "%s is a queue: format and checkpoint are for one-shot inputs", to.shown)
@@ -119,7 +124,7 @@ func (d door) open(ctx context.Context, o pipeline.QueueOptions) (*Queue, error)
 	}
 	n := names{o.Queue}
 	q := &Queue{url: to.shown, names: n, opt: o, log: o.Log, replica: newReplica(n, make(chan struct{}, 1)), book: newBook(d.set.clock),
-		door: d, leave: func() {}}
+		door: d, leave: func() {}, replicas: replicas}
 	q.tail = q.newTail(n.stream(), n.all(), q.see, natsgo.HeadersOnly())
 	q.replica.read = &q.tail.read
 	q.life, q.die = context.WithCancel(context.Background())
@@ -205,7 +210,7 @@ func (q *Queue) findStream(ctx context.Context, replicas int) error {
 	err := q.insist(ctx, func(ctx context.Context) (err error) {
 		q.stream, err = q.js.Stream(ctx, q.names.stream())
 		if errors.Is(err, jetstream.ErrStreamNotFound) && q.opt.Create {
-			q.stream, err = q.js.CreateStream(ctx, q.streamConfig(max(replicas, 1)))
+			q.stream, err = q.js.CreateStream(ctx, q.streamConfig(max(q.replicas, 1)))
 		}
 		return err
 	})

@@ -62,11 +62,12 @@ func (q *Queue) Move(ctx context.Context, f pipeline.Filter, to string) (int, er
 	return moved, nil
 }
 
-// sibling opens another queue of the same server, which is made if need be.
+// sibling opens another queue of the same server, which is made if need be, with
+// as many replicas.
 func (q *Queue) sibling(ctx context.Context, name string) (*Queue, error) {
 	o := q.opt
 	o.Queue, o.Create = name, true
-	return q.door.open(ctx, o)
+	return q.door.openLike(ctx, o, q.replicas)
 }
 
 // moveSlice moves items, beginning anew if somebody else writes one of their

@@ -29,12 +29,14 @@ const (
 type shared struct {
 	Name  string `json:"name"`
 	Until int64  `json:"until,omitempty"` // 0: it does not end by itself
+	// Gone says that it was deleted: a reader's clock may be a moment behind Until.
+	Gone  bool   `json:"gone,omitempty"`
 	Nonce string `json:"nonce"`
 	value []byte
 	seq   uint64 // the revision
 }
 
-func (s shared) live(now int64) bool { return s.seq > 0 && (s.Until == 0 || now < s.Until) }
+func (s shared) live(now int64) bool { return s.seq > 0 && !s.Gone && (s.Until == 0 || now < s.Until) }
 
 // book is what a process knows of the records: all of them, as of the last
 // message that it has read. As with items, it proposes, and the condition of the
@@ -191,7 +193,7 @@ func (q *Queue) DeleteRecord(ctx context.Context, name string, rev int64) error 
 		}
 		return q.fail("delete record", err)
 	}
-	_, err := q.writeRecord(ctx, name, rev, func(now int64) shared { return shared{Name: name, Until: now} })
+	_, err := q.writeRecord(ctx, name, rev, func(now int64) shared { return shared{Name: name, Until: now, Gone: true} })
 	return q.fail("delete record", err)
 }
 

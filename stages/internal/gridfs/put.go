@@ -177,6 +177,13 @@ func (s *Store) discardLosers(ctx context.Context, mine map[pipeline.Digest]bson
 	_, _ = s.chunks.DeleteMany(ctx, bson.M{"files_id": bson.M{"$in": lost}})
 }
 
+// closeCursor ends a cursor on the server, also if the caller has gone.
+func closeCursor(ctx context.Context, c *mongo.Cursor) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyWithin)
+	defer cancel()
+	return c.Close(ctx)
+}
+
 // readBack compares all objects with what is stored.
 func (s *Store) readBack(ctx context.Context, blobs []pipeline.Blob, there map[pipeline.Digest]entry) error {
 	rest := make(map[string][]byte, len(blobs)) // what is still to come, by id

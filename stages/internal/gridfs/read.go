@@ -51,7 +51,7 @@ func (s *Store) eachChunk(ctx context.Context, ids []bson.RawValue, visit func(k
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cursor.Close(ctx)) }()
+	defer func() { err = errors.Join(err, closeCursor(ctx, cursor)) }()
 	for cursor.Next(ctx) {
 		_, data, _ := cursor.Current.Lookup("data").BinaryOK() // what is none counts as no bytes
 		visit(idKey(cursor.Current.Lookup("files_id")), data)
@@ -80,7 +80,7 @@ func (s *Store) list(ctx context.Context, yield func(pipeline.ObjectInfo) bool) 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cursor.Close(ctx)) }()
+	defer func() { err = errors.Join(err, closeCursor(ctx, cursor)) }()
 	for cursor.Next(ctx) {
 		var e entry
 		if err := cursor.Decode(&e); err != nil {

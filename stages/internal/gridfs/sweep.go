@@ -61,7 +61,7 @@ func firstID(at time.Time) (id bson.ObjectID) {
 
 // sweepAll looks at the uploads page by page.
 func (s *Store) sweepAll(ctx context.Context, cursor *mongo.Cursor) (err error) {
-	defer func() { err = errors.Join(err, cursor.Close(ctx)) }()
+	defer func() { err = errors.Join(err, closeCursor(ctx, cursor)) }()
 	var page []bson.ObjectID
 	for cursor.Next(ctx) {
 		if page = append(page, cursor.Current.Lookup("files_id").ObjectID()); len(page) == pageSize {

@@ -52,6 +52,10 @@ func Parse(raw string, own Options) (Target, error) {
 	rest, query, _ := strings.Cut(rest, "?")
 	// A path may have no "@", and a password must have its "/" escaped.
 	at := strings.LastIndex(rest, "@")
+	if at < 0 && strings.Contains(query, "@") || strings.Contains(rest[:max(at, 0)], "/") {
+		// What follows would take a piece of the password for a host, and show it.
+		return Target{}, t.bad("the URL has a character before its last @ that must be escaped, such as %%2F for / and %%3F for ?")
+	}
 	user, place := rest[:max(at, 0)], rest[at+1:]
 	hosts, db, _ := strings.Cut(place, "/")
 	t.Shown, t.Name = Scheme+"://"+hosts+"/"+db, db

@@ -42,7 +42,7 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	const secret = "hunter2"
 	for _, raw := range []string{
-		"mongodb:host/jobs", "mongodb://me:hunter2@host", "mongodb://me:hunter2@host/", "mongodb://me:hunter2@/jobs", "mongodb://me:hunter2@host/a/b",
+		"mongodb:host/jobs", "mongodb://me:hunter2@host", "mongodb://me:hunter2@host/", "mongodb://me:hunter2@/jobs", "mongodb://me:?hunter2@host/jobs", "mongodb://me:hunter2?x@host/jobs", "mongodb://me:/hunter2?x@host/jobs", "mongodb://me:hunter2/x@host/jobs", "mongodb://me:hunter2@host/a/b",
 		"mongodb://me:hunter2@host/jobs?waybill.colour=blue", "mongodb://me:hunter2@host/jobs?waybill.colour=%zz",
 		"mongodb://me:hunter2@host/jobs?waybill.size=1", "mongodb://me:hunter2@host/jobs?replicSet=rs0", "mongodb://me:hunter2@host/jobs?waybill.passwordFile=",
 	} {
