@@ -170,6 +170,36 @@ func TestPermitOfTheDead(t *testing.T) {
 	})
 }
 
+// TestWaiterThatGaveUp: what it wanted is forgotten, though it lives on and never
+// asks again: the others go in as if it had not been there.
+func TestWaiterThatGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t, 1)
+		a, _ := join(t, s, "a")
+		b, _ := join(t, s, "b")
+		limit := cluster.Limit{Concurrency: 1}
+		la, lb := a.m.Limiter("stage", limit), b.m.Limiter("stage", limit)
+		pass, err := la.Enter(t.Context(), cluster.Entry{Key: "k"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := lb.Enter(t.Context(), cluster.Entry{Key: "k", Patience: time.Second}); !errors.Is(err, cluster.ErrBusy) {
+			t.Fatalf("entered beside another: %v", err)
+		}
+		time.Sleep(2 * time.Second)
+		for i := range 3 {
+			pass.Leave()
+			time.Sleep(time.Second)
+			if pass, err = la.Enter(t.Context(), cluster.Entry{Key: "k", Patience: 2 * time.Second}); err != nil {
+				t.Fatalf("entry %d: %v, and nobody else wants the permit", i, err)
+			}
+		}
+		pass.Leave()
+		a.leave()
+		b.leave()
+	})
+}
+
 // TestPermitLost: a process that cannot renew its session loses its permits, and
 // the calls that go on with them are told.
 func TestPermitLost(t *testing.T) {
