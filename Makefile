@@ -17,8 +17,8 @@ help: ## this list
 demo: build browser ## capture real pages, run a kernel, sign and verify every receipt
 	@$(GO) run ./examples/capture -waybill $(BIN)
 
-# What only lint looks at (vet) and what only a debugger reads (-w) cost a quarter
-# of the time from nothing. Four packages at once: many of them wait.
+# vet is lint's, and what only a debugger reads (-w) is left out. Four packages at
+# once: many of them wait.
 test: kernels browser toolchains ## everything, with the race detector on
 	$(GO) test -race -vet=off -ldflags=-w -p 4 -timeout 20m ./...
 	@for m in $(MODULES); do (cd $$m && $(GO) test ./...) || exit 1; done

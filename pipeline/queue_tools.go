@@ -22,7 +22,8 @@ type QueueTools interface {
 	// Move puts items that are not leased into another queue of the same store,
 	// which it makes if need be, at that queue's end, with their state and
 	// history, and returns how many. Ids and idempotency keys that the other
-	// queue has already are an error, and then nothing is moved.
+	// queue has already are an error, and then nothing is moved (nats: nothing of
+	// that thousand).
 	Move(ctx context.Context, f Filter, to string) (int, error)
 	// Export calls yield for each whole entry, oldest first, with bodies and
 	// history, and never holds more than a page of them in memory.

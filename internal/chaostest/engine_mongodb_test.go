@@ -8,13 +8,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/waybill-dev/waybill/internal/nettest"
 )
 
 // mongodbEngine is the wire server of the tests, with a journal: what it has
 // answered to survives its kill.
 func mongodbEngine(t *testing.T, lease time.Duration) *engine {
 	t.Helper()
-	addr := fmt.Sprint("127.0.0.1:", freePorts(t, 1)[0])
+	addr := fmt.Sprint("127.0.0.1:", nettest.FreePorts(t, 1)[0])
 	journal := filepath.Join(t.TempDir(), "journal")
 	s := newService(t, func() *exec.Cmd { return exec.Command(wire, "-listen", addr, "-journal", journal) })
 	// A client that asks the set for its members would go round the proxies.

@@ -10,13 +10,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/waybill-dev/waybill/internal/nettest"
 )
 
 // natsEngine is a cluster of three nodes, each a process with its files.
 func natsEngine(t *testing.T, lease time.Duration) *engine {
 	t.Helper()
 	const nodes = 3
-	ports := freePorts(t, 2*nodes)
+	ports := nettest.FreePorts(t, 2*nodes)
 	clients, routes := ports[:nodes], ports[nodes:]
 	all := make([]*service, nodes)
 	var hosts []string

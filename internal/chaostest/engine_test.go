@@ -2,7 +2,6 @@ package chaostest
 
 import (
 	"context"
-	"net"
 	"testing"
 	"time"
 
@@ -60,20 +59,4 @@ func open(t *testing.T, url string, o pipeline.QueueOptions) pipeline.Queue {
 	}
 	t.Fatalf("no driver for %s", url)
 	return nil
-}
-
-// freePorts returns ports that were free a moment ago: servers that are started
-// again must find their own.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }

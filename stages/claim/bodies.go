@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/internal/cas"
 )
 
 // Codes of items whose body is kept in an object store.
@@ -177,35 +177,13 @@ func openBodies(ctx context.Context, c Config, env pipeline.Env) (*bodies, error
 	if c.Bodies == "" {
 		return b, nil
 	}
-	d, ok := objectDriver(c.objects, c.Bodies)
-	if !ok {
-		return nil, pipeline.Fail("bad-url", "bodies: %q is not the URL of an object store", c.Bodies).WithHint("%s", knownStores(c.objects))
+	d, place, err := cas.CheckURL(c.objects, c.Bodies)
+	if err != nil {
+		return nil, fmt.Errorf("bodies: %w", err)
 	}
-	var err error
-	if d.Check != nil {
-		if b.place, err = d.Check(c.Bodies); err != nil {
-			return nil, fmt.Errorf("bodies: %w", err)
-		}
-	}
+	b.place = place
 	if b.store, err = d.Open(ctx, c.Bodies, env.Dir, false); err != nil {
 		return nil, fmt.Errorf("bodies: %w", err)
 	}
 	return b, nil
-}
-
-func objectDriver(drivers []pipeline.ObjectDriver, url string) (pipeline.ObjectDriver, bool) {
-	scheme, _, ok := pipeline.SplitURL(url)
-	i := slices.IndexFunc(drivers, func(d pipeline.ObjectDriver) bool { return d.Scheme == scheme })
-	if !ok || i < 0 {
-		return pipeline.ObjectDriver{}, false
-	}
-	return drivers[i], true
-}
-
-func knownStores(drivers []pipeline.ObjectDriver) string {
-	text := "known:"
-	for _, d := range drivers {
-		text += " " + d.Scheme + ":"
-	}
-	return text
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/internal/cas"
 )
 
 // Config is the config of the stage "claim".
@@ -72,14 +73,8 @@ func (c Config) checkBodies(v *pipeline.Validation) {
 	if c.Bodies == "" {
 		return
 	}
-	d, ok := objectDriver(c.objects, c.Bodies)
-	switch {
-	case !ok:
-		v.Problem("bodies", "bad-url", knownStores(c.objects), "%q is not the URL of an object store", c.Bodies)
-	case d.Check != nil:
-		_, err := d.Check(c.Bodies)
-		v.Error("bodies", "bad-url", err)
-	}
+	_, _, err := cas.CheckURL(c.objects, c.Bodies)
+	v.Error("bodies", "bad-url", err)
 }
 
 // refuses reports keys that a driver does not have.

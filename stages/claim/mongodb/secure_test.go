@@ -1,44 +1,15 @@
 package mongodb_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/waybill-dev/waybill/internal/nettest"
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/claim/mongodb"
 )
-
-// certificate writes a certificate of 127.0.0.1 that signs itself, and its key.
-func certificate(t *testing.T) (pair, ca string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	both := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), public...)
-	return writeFile(t, "pair.pem", string(both)), writeFile(t, "ca.pem", string(public))
-}
 
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
@@ -51,7 +22,8 @@ func writeFile(t *testing.T, name, text string) string {
 
 // TestTLS: with the right authority it works; without, the error says why.
 func TestTLS(t *testing.T) {
-	pair, ca := certificate(t)
+	_, public, both := nettest.Certificate(t)
+	pair, ca := writeFile(t, "pair.pem", string(both)), writeFile(t, "ca.pem", string(public))
 	url := "mongodb://" + serve(t, "-tls", pair) + "/jobs"
 	q := mustOpen(t, withOptions(url, "tls=true", "tlsCAFile="+ca), pipeline.QueueOptions{Create: true})
 	enqueue(t, q, pipeline.NewItem{})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"runtime"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/waybill-dev/waybill/internal/nettest"
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/claim/nats"
 )
@@ -143,7 +143,7 @@ type cluster struct {
 // startCluster runs n nodes and returns when they have a leader.
 func startCluster(t testing.TB, n int) *cluster {
 	t.Helper()
-	ports := freePorts(t, 2*n)
+	ports := nettest.FreePorts(t, 2*n)
 	var routes []*url.URL
 	for _, p := range ports[:n] {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", p)})
@@ -228,22 +228,6 @@ func (c *cluster) leader(t testing.TB) int {
 			runtime.Gosched()
 		}
 	}
-}
-
-// freePorts returns ports that were free a moment ago: the nodes must know each
-// other's before they start.
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }
 
 func mustOpen(t testing.TB, url string, o pipeline.QueueOptions) *nats.Queue {

@@ -2,25 +2,18 @@ package nats_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
+	"github.com/waybill-dev/waybill/internal/nettest"
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/stages/claim/nats"
 )
@@ -30,7 +23,10 @@ import (
 // keeps the password to itself.
 func TestTLSAndPassword(t *testing.T) {
 	dir := t.TempDir()
-	cert := selfSigned(t, filepath.Join(dir, "ca.pem"))
+	cert, public, _ := nettest.Certificate(t)
+	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), public, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := runServer(t, &server.Options{ServerName: "test", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true,
 		StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 2 << 20, Username: "me", Password: "secret", TLS: true, TLSTimeout: 5,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}})
@@ -155,25 +151,6 @@ func TestNkey(t *testing.T) {
 	if _, err := open(nats.Driver(), url+"?nkey=absent.nk", pipeline.QueueOptions{Dir: dir}); pipeline.CodeOf(err) != "bad-credentials" {
 		t.Errorf("without the file: %v, want bad-credentials", err)
 	}
-}
-
-// selfSigned makes a certificate for 127.0.0.1 and writes it to a file.
-func selfSigned(t *testing.T, path string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err == nil {
-		err = os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // TestSmallPayload: a server with the default limit takes what fits, and refuses
