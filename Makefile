@@ -7,12 +7,17 @@ KERNELS := examples/capture/kernels/readable.wasm
 MODULES := plugins/sdk/go examples/capture/kernels/readable stages/claim/mongodb/wiretest
 # staticcheck comes from the module proxy, pinned and checked by the sum database.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# The race detector watches our code. It leaves out what is all computation and five
+# to twenty times slower with it: the WebAssembly engine, SQLite, and the packages that
+# read and rewrite modules, which start no goroutine and share nothing.
+UNWATCHED := github.com/tetratelabs/wazero/... modernc.org/... $(addprefix github.com/waybill-dev/waybill/plugins/internal/,meter wasmbin)
+RACE := -race $(UNWATCHED:%=-gcflags=%=-race=false)
 export CGO_ENABLED ?= 1
 
-.PHONY: help demo test soak peers scale mutate bench lint generate build kernels browser toolchains clean
+.PHONY: help demo test soak peers scale mutate bench bench-browser lint generate build kernels browser toolchains clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t15
 
 demo: build browser ## capture real pages, run a kernel, sign and verify every receipt
 	@$(GO) run ./examples/capture -waybill $(BIN)
@@ -20,11 +25,14 @@ demo: build browser ## capture real pages, run a kernel, sign and verify every r
 # vet is lint's, and what only a debugger reads (-w) is left out. Four packages at
 # once: many of them wait.
 test: kernels browser toolchains ## everything, with the race detector on
-	$(GO) test -race -vet=off -ldflags=-w -p 4 -timeout 20m ./...
+	$(GO) test $(RACE) -vet=off -ldflags=-w -p 4 -timeout 20m ./...
 	@for m in $(MODULES); do (cd $$m && $(GO) test ./...) || exit 1; done
 
-soak: ## 100,000 items through each conformance kernel; 30 minutes of chaos on each shared queue
+soak: ## 100,000 items through each kernel, 2,000 browser sessions, a kill at every write, 30 minutes of chaos
 	WAYBILL_SOAK_ITEMS=100000 $(GO) test ./plugins -run 'TestSoak' -count=1 -v -timeout 60m
+	WAYBILL_BROWSER_KILLS=20 $(GO) test ./stages/execute -run TestKilledBrowsersLoseNothing -count=1 -v -timeout 30m
+	WAYBILL_BROWSER_SESSIONS=2000 $(GO) test ./cdp -run TestManySessionsLeaveNothing -count=1 -v -timeout 60m
+	WAYBILL_CRASH_POINTS=all $(GO) test ./stages/claim/sqlite ./stages/claim/nats ./stages/claim/mongodb -run TestCrashPoints -count=1 -v -timeout 30m
 	WAYBILL_CHAOS=30m $(GO) test ./internal/chaostest -run TestChaos -parallel 3 -count=1 -v -timeout 90m
 
 scale: ## items per second with 1, 2, 4 and 8 processes on each shared queue
@@ -40,13 +48,17 @@ peers: ## what other engines do wrong: FerretDB 1, whose claims are not atomic, 
 bench: build ## measure, print ratios, write bench/results.json
 	$(GO) run ./bench -waybill $(BIN) -out bench/results.json
 
-# -race shares what it compiles with the tests.
+bench-browser: browser ## what a page costs, beside a raw client, puppeteer-cluster and Playwright
+	@scripts/browser-peers var/browser-peers
+	$(GO) run ./bench/browser -peers var/browser-peers
+
+# These flags share what they compile with the tests.
 lint: ## gofmt, go vet, staticcheck, go.mod
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt -w these:"; echo "$$out"; exit 1; fi
-	$(GO) vet -race ./...
+	$(GO) vet $(RACE) ./...
 	@for m in $(MODULES); do (cd $$m && $(GO) vet ./...) || exit 1; done
 	GOBIN=$(CURDIR)/bin $(GO) install $(STATICCHECK)
-	GOFLAGS=-race bin/staticcheck ./...
+	GOFLAGS="$(RACE)" bin/staticcheck ./...
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 

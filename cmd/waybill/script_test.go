@@ -14,8 +14,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes this test binary serve as waybill too, so that the tests run
-// the very code that they were built with, race detector included.
 // TestMain builds the program that all tests of this package run, as users get
 // it: without the race detector, under which each of the hundreds of processes
 // would take half a second to start. The race detector is on in the packages'

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -65,15 +64,16 @@ var allowed = []struct {
 	inside  []string
 	outside []string
 }{
+	{"internal/netpolicy", nil, nil},
 	{"spec", nil, nil},
 	{"pipeline", []string{"spec"}, []string{"github.com/expr-lang/expr"}},
 	{"pipeline/internal/node", nil, []string{"gopkg.in/yaml.v3"}},
-	{"cdp", nil, []string{"github.com/chromedp/", "golang.org/x/sys"}},
-	{"plugins", []string{"pipeline", "spec"}, []string{"github.com/tetratelabs/wazero", "github.com/extism/go-sdk",
+	{"cdp", []string{"internal/netpolicy"}, []string{"github.com/chromedp/", "golang.org/x/sys"}},
+	{"plugins", []string{"pipeline", "spec", "internal/netpolicy"}, []string{"github.com/tetratelabs/wazero", "github.com/extism/go-sdk",
 		"oras.land/oras-go", "github.com/opencontainers/", "golang.org/x/sys", "golang.org/x/tools/txtar"}},
 	{"stages", []string{"pipeline", "spec", "stages"}, []string{
 		"modernc.org/sqlite", "go.mongodb.org/mongo-driver", "github.com/nats-io/", "golang.org/x/mod/sumdb", "golang.org/x/sys", "golang.org/x/text", "golang.org/x/sync", "github.com/gowebpki/jcs"}},
-	{"stages/execute", []string{"pipeline", "spec", "cdp"}, nil},
+	{"stages/execute", []string{"pipeline", "spec", "cdp", "internal/netpolicy"}, nil},
 	{"runtime", []string{"pipeline"}, []string{"go.opentelemetry.io/", "github.com/prometheus/client_golang"}},
 	{"runtime/cli", []string{"pipeline", "runtime", "spec"}, []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term"}},
 }
@@ -138,6 +138,9 @@ func TestFileLength(t *testing.T) {
 
 func TestNothingRegistersItself(t *testing.T) {
 	goFiles(t, func(path string, src []byte) {
+		if !bytes.Contains(src, []byte("func init(")) {
+			return
+		}
 		f, err := parser.ParseFile(token.NewFileSet(), path, src, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
@@ -207,9 +210,10 @@ func interfaceMethod(name string) bool {
 	return false
 }
 
-// machine names what only this workplace has; the pattern is split so that it
-// does not find itself.
-var machine = regexp.MustCompile(`/wo` + `rk/|proxy\.gol` + `ang\.org|deb\.deb` + `ian\.org|registry\.npm` + `js\.org|farm-` + `bench|farm-` + `studio`)
+// machine names what only this workplace has; the names are split so that the
+// list does not find itself. Plain words: a pattern takes seconds under the race
+// detector.
+var machine = []string{"/wo" + "rk/", "proxy.gol" + "ang.org", "deb.deb" + "ian.org", "registry.npm" + "js.org", "farm-" + "bench", "farm-" + "studio"}
 
 func TestNoMachineInTheTree(t *testing.T) {
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -218,7 +222,7 @@ func TestNoMachineInTheTree(t *testing.T) {
 		}
 		if d.IsDir() {
 			switch d.Name() {
-			case ".git", "bin", "var", "node_modules":
+			case ".git", "bin", "var", "node_modules", "target":
 				return filepath.SkipDir
 			}
 			return nil
@@ -230,8 +234,10 @@ func TestNoMachineInTheTree(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if m := machine.Find(src); m != nil {
-			t.Errorf("%s names %q: nothing that is committed may name a machine's path or a registry", path, m)
+		for _, name := range machine {
+			if bytes.Contains(src, []byte(name)) {
+				t.Errorf("%s names %q: nothing that is committed may name a machine's path or a registry", path, name)
+			}
 		}
 		return nil
 	})
