@@ -100,7 +100,7 @@ func newScene(t *testing.T, e *engine, z size, seed uint64) *scene {
 	options := pipeline.QueueOptions{Queue: name, Owner: "tests", Lease: z.lease, Create: true}
 	s := &scene{size: z, seed: seed, ledger: newLedger(t, z.pace), crew: newCrew(t, t.TempDir())}
 	s.producer = &producer{items: plan(dice(seed, 0), time.Now(), z.items, z.keys)}
-	s.sampler = &sampler{queue: open(t, e.direct, options), producer: s.producer, late: e.late}
+	s.sampler = &sampler{queue: open(t, e.direct, options), producer: s.producer}
 	mine := e.newWay()
 	ways := []way{mine}
 	s.filled = open(t, mine.url, options)

@@ -23,7 +23,7 @@ func mongodbEngine(t *testing.T, lease time.Duration) *engine {
 	to := func(addr string) string { return "mongodb://" + addr + "/jobs?directConnection=true" }
 	lasts := [2]time.Duration{100 * time.Millisecond, 2 * lease}
 	return &engine{
-		direct: to(addr), every: 250 * time.Millisecond, late: true,
+		direct: to(addr), every: 250 * time.Millisecond,
 		newWay: func() way {
 			p := newProxy(t, addr)
 			return way{to(p.addr()), []*proxy{p}}

@@ -19,9 +19,6 @@ type engine struct {
 	faults []fault
 	// every is the time between samples: what one costs differs.
 	every time.Duration
-	// late: what was confirmed may be counted only later, when the reaper goes on
-	// with an enqueue of several items that was decided and then interrupted.
-	late bool
 }
 
 // engines are those that processes can share, each by how it is started; nothing

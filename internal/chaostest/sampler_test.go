@@ -13,7 +13,6 @@ import (
 type sampler struct {
 	queue    pipeline.Queue
 	producer *producer
-	late     bool // see engine
 
 	mu      sync.Mutex
 	last    pipeline.QueueStats
@@ -53,7 +52,7 @@ func (s *sampler) sample(ctx context.Context) {
 		"the states do not add up":         st.Enqueued != st.Ready+st.Leased+st.Done+st.Dead,
 		"more is delayed than ready":       st.Delayed > st.Ready,
 		"items came back from their end":   st.Done < s.last.Done || st.Dead < s.last.Dead,
-		"fewer than were confirmed":        st.Enqueued < least && !s.late,
+		"fewer than were confirmed":        st.Enqueued < least,
 		"more than anybody has enqueued":   st.Enqueued > most,
 		"fewer are enqueued than a moment": st.Enqueued < s.last.Enqueued,
 	} {

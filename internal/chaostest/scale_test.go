@@ -23,12 +23,24 @@ import (
 const scaleVariable = "WAYBILL_SCALE"
 
 var (
-	scaleSlots = flag.Int("scale.concurrency", 4, "items in flight in each process of TestScale")
+	scaleSlots = flag.Int("scale.concurrency", 1, "items in flight in each process of TestScale")
 	scaleTime  = flag.Duration("scale.time", 8*time.Second, "how long TestScale measures each number of processes")
+	scalePause = flag.Duration("scale.pause", 20*time.Millisecond, "how long the stage of TestScale waits for each item")
 )
 
-// scalePause is what the stage waits for each item.
-const scalePause = 20 * time.Millisecond
+const (
+	// longPause is what the stage waits in a second series: with a fifth of the items
+	// per second it shows how the claims scale where the machine is not the limit.
+	longPause = 100 * time.Millisecond
+	// wantLinear is the part of linear that TestScale wants.
+	wantLinear = 0.9
+	// saturated is the part of all cores from which on TestScale measures the
+	// machine: engine, workers and the test share it.
+	saturated = 0.7
+	// memory is where the engines keep their files if there is such a place: how
+	// disks scale is another question.
+	memory = "/dev/shm"
+)
 
 const scalePipeline = `waybill: v1
 name: scale
@@ -39,34 +51,47 @@ stages:
 `
 
 // TestScale measures how many items per second 1, 2, 4 and 8 processes do whose
-// only stage asks a server that answers after 20 ms. It wants 0.9 of linear.
+// only stage asks a server that answers after a pause. It wants 0.9 of linear,
+// unless the machine had nothing left to give.
 func TestScale(t *testing.T) {
 	if os.Getenv(scaleVariable) == "" {
 		t.Skip("it measures for minutes: make scale")
 	}
-	var rows []string
-	for _, name := range []string{"sqlite", "nats", "mongodb"} {
-		t.Run(name, func(t *testing.T) {
-			e := &engine{direct: "sqlite:" + filepath.Join(t.TempDir(), "q.db")} // on a disk of the usual kind
-			if name != "sqlite" {
-				e = engines[name](t, pipeline.DefaultLease)
-			}
-			single := 0.0
-			for _, n := range []int{1, 2, 4, 8} {
-				m := measure(t, e, n)
-				if n == 1 {
-					single = m.rate
-				}
-				linear := m.rate / single / float64(n)
-				rows = append(rows, fmt.Sprintf("| %s | %d | %.0f | %.2f | %.2f | %.0f %% |", name, n, m.rate, linear, m.rate/float64(n)*scalePause.Seconds()/float64(*scaleSlots), 100*m.busy))
-				if linear < 0.9 {
-					t.Errorf("%d processes do %.2f of %d times what one does; the machine was %.0f %% busy", n, linear, n, 100*m.busy)
-				}
-			}
-		})
+	files := "a disk"
+	if at, err := os.Stat(memory); err == nil && at.IsDir() {
+		t.Setenv("TMPDIR", memory)
+		files = memory
 	}
-	t.Logf("%d in flight per process, %v each:\n| driver | processes | items/s | of linear | of what the waits allow | machine busy |\n|---|---|---|---|---|---|\n%s",
-		*scaleSlots, scalePause, strings.Join(rows, "\n"))
+	var rows []string
+	for _, pause := range []time.Duration{*scalePause, longPause} {
+		for _, name := range []string{"sqlite", "nats", "mongodb"} {
+			t.Run(fmt.Sprint(name, " ", pause), func(t *testing.T) {
+				e := &engine{direct: "sqlite:" + filepath.Join(t.TempDir(), "q.db")} // not on the small disk of the chaos
+				if name != "sqlite" {
+					e = engines[name](t, pipeline.DefaultLease)
+				}
+				single := 0.0
+				for _, n := range []int{1, 2, 4, 8} {
+					m := measure(t, e, n, pause)
+					if n == 1 {
+						single = m.rate
+					}
+					linear, note := m.rate/single/float64(n), ""
+					switch {
+					case linear >= wantLinear:
+					case m.busy < saturated:
+						t.Errorf("%d processes do %.2f of %d times what one does; the machine was %.0f %% busy", n, linear, n, 100*m.busy)
+					default:
+						note = "machine saturated"
+					}
+					rows = append(rows, fmt.Sprintf("| %s | %v | %d | %.0f | %.2f | %.2f | %.0f %% | %s |", name, pause, n, m.rate, linear,
+						m.rate/float64(n)*pause.Seconds()/float64(*scaleSlots), 100*m.busy, note))
+				}
+			})
+		}
+	}
+	t.Logf("%d in flight per process, the engines' files on %s:\n| driver | pause | processes | items/s | of linear | of what the waits allow | machine busy | |\n|---|---|---|---|---|---|---|---|\n%s",
+		*scaleSlots, files, strings.Join(rows, "\n"))
 }
 
 // measured is the result for one number of processes.
@@ -77,11 +102,11 @@ type measured struct {
 
 // measure lets n processes work on a queue that never runs dry, and counts what
 // comes to the server while all of them are at work.
-func measure(t *testing.T, e *engine, n int) measured {
+func measure(t *testing.T, e *engine, n int, pause time.Duration) measured {
 	t.Helper()
 	name := fmt.Sprint("scale-", n)
 	q := open(t, e.direct, pipeline.QueueOptions{Queue: name, Owner: "tests", Create: true})
-	s := newSlowServer(t)
+	s := newSlowServer(t, pause)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var filling sync.WaitGroup
@@ -134,11 +159,11 @@ type slowServer struct {
 	n  int
 }
 
-func newSlowServer(t *testing.T) *slowServer {
+func newSlowServer(t *testing.T, pause time.Duration) *slowServer {
 	s := &slowServer{}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		if wait(r.Context(), scalePause) {
+		if wait(r.Context(), pause) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.n++

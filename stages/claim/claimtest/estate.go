@@ -104,7 +104,9 @@ func (s stand) seen(got stand) bool {
 // out of order, or comes back after its end; and its tokens write nothing.
 func inspect(b *bench, d diary) {
 	before, after, during := d.estates()
-	b.Logf("died at %q, in %s %v", d.point, cmp.Or(during.Op, "nothing"), during.IDs)
+	if !d.over {
+		b.Logf("died at %q, in %s %v", d.points[0].Point, cmp.Or(during.Op, "nothing"), during.IDs)
+	}
 	b.q = b.open(pipeline.QueueOptions{})
 	b.advance(24 * time.Hour) // beyond all leases and waits
 	queues := map[string]*bench{"default": b, elsewhere: {T: b.T, store: b.store}}

@@ -2,13 +2,13 @@ package claimtest
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,11 +17,22 @@ import (
 	"github.com/waybill-dev/waybill/pipeline"
 )
 
-// Which store the script's process works on, and at which point it dies.
+// Which store the script's process works on, and at which place it dies.
 const (
 	scriptEnv = "WAYBILL_CLAIMTEST_SCRIPT"
-	pointEnv  = "WAYBILL_CLAIMTEST_POINT"
+	placeEnv  = "WAYBILL_CLAIMTEST_PLACE"
 )
+
+// allPointsEnv set to "all" makes CrashPoints try every crash point. Without it only
+// the first of those with the same name in the same kind of call is tried.
+const allPointsEnv = "WAYBILL_CRASH_POINTS"
+
+// place is where a process dies: at the n-th crash point with this name in calls
+// of this kind. With n = 0 it dies nowhere and tells of every point.
+type place struct {
+	During, Point string
+	N             int
+}
 
 // OpenWithPoints opens a queue of the store at a location, in the real clock.
 // The driver calls point between every two of its writes, and before the first
@@ -29,8 +40,8 @@ const (
 // says where, for the report ("ack: written").
 type OpenWithPoints func(location string, o pipeline.QueueOptions, point func(name string)) (pipeline.Queue, error)
 
-// CrashPoints kills a process at the first, the second, the third crash point of
-// its driver, and so on, until one comes to the end of its script. After each
+// CrashPoints lets a process go through its script and learns the crash points of
+// its driver; then it kills a process at each of them (see allPointsEnv). After each
 // death it opens the store, lets the leases of the dead expire, and checks what
 // they have left: see inspect. A driver's test is one call:
 //
@@ -44,41 +55,72 @@ func CrashPoints(t *testing.T, newStore func(t testing.TB) Store, open OpenWithP
 	if location := os.Getenv(scriptEnv); location != "" {
 		os.Exit(perform(location, open))
 	}
-	var next atomic.Int64
-	var over atomic.Bool
+	var places []place
+	t.Run("survey", func(t *testing.T) {
+		b := &bench{T: t, store: newStore(t)}
+		d := die(b, place{})
+		inspect(b, d)
+		d.enough(t)
+		places = d.places(os.Getenv(allPointsEnv) == "all")
+	})
+	todo := make(chan place, len(places))
+	for _, p := range places {
+		todo <- p
+	}
+	close(todo)
+	var missed atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for !over.Load() && !t.Failed() {
-				n := next.Add(1)
-				t.Run(fmt.Sprint("point ", n), func(t *testing.T) {
+			for p := range todo {
+				t.Run(fmt.Sprintf("%s, %s %d", cmp.Or(p.During, "idle"), p.Point, p.N), func(t *testing.T) {
 					b := &bench{T: t, store: newStore(t)}
-					d := die(b, n)
+					d := die(b, p)
 					inspect(b, d)
 					if d.over {
-						over.Store(true)
-						d.enough(t, n-1)
+						missed.Add(1)
 					}
 				})
 			}
 		})
 	}
 	wg.Wait()
+	// What a driver does in the background falls into another call each time.
+	t.Logf("%d deaths, %d places were not met again", len(places), missed.Load())
+	if 5*int(missed.Load()) > len(places) {
+		t.Errorf("%d of %d places were not met again", missed.Load(), len(places))
+	}
 }
 
 // diary is what a process wrote down before it died.
 type diary struct {
-	notes []note
-	point string // where it died
-	over  bool   // it did not: the script has fewer points
+	notes  []note
+	points []place // in their order; N is 0
+	over   bool    // it came to the end of the script
 }
 
-// die lets a process run until its n-th point.
-func die(b *bench, n int64) diary {
+// places are those to die at: of each kind the first, or all.
+func (d diary) places(all bool) (out []place) {
+	seen := map[place]int{}
+	for _, p := range d.points {
+		seen[p]++
+		if n := seen[p]; n == 1 || all {
+			out = append(out, place{p.During, p.Point, n})
+		}
+	}
+	return out
+}
+
+// die lets a process run until it comes to the place.
+func die(b *bench, at place) diary {
 	b.Helper()
+	where, err := json.Marshal(at)
+	if err != nil {
+		b.Fatal(err)
+	}
 	test, _, _ := strings.Cut(b.Name(), "/")
 	cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^"+regexp.QuoteMeta(test)+"$")
-	cmd.Env = append(os.Environ(), scriptEnv+"="+b.store.Location, pointEnv+"="+strconv.FormatInt(n, 10))
+	cmd.Env = append(os.Environ(), scriptEnv+"="+b.store.Location, placeEnv+"="+string(where))
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -98,7 +140,7 @@ func die(b *bench, n int64) diary {
 		}
 		switch l.Op {
 		case opPoint:
-			d.point = l.Name
+			d.points = append(d.points, place{During: l.Value, Point: l.Name})
 		case opOver:
 			d.over = true
 		default:
@@ -106,7 +148,7 @@ func die(b *bench, n int64) diary {
 		}
 	}
 	err = cmd.Wait()
-	if d.point == "" && !d.over {
+	if !d.over && len(d.points) == 0 {
 		b.Fatalf("the process ended by itself: %v\n%s", err, stderr.String())
 	}
 	return d
@@ -114,8 +156,8 @@ func die(b *bench, n int64) diary {
 
 // enough checks that the driver calls its hook at least once in every call that
 // writes.
-func (d diary) enough(t *testing.T, points int64) {
-	calls := int64(0)
+func (d diary) enough(t *testing.T) {
+	calls, points := 0, len(d.points)
 	for _, l := range d.notes {
 		if l.Done {
 			calls++
@@ -130,17 +172,25 @@ func (d diary) enough(t *testing.T, points int64) {
 // perform is the process that is to die.
 func perform(location string, open OpenWithPoints) int {
 	err := func() error {
-		at, err := strconv.ParseInt(os.Getenv(pointEnv), 10, 64)
-		if err != nil {
+		var at place
+		if err := json.Unmarshal([]byte(os.Getenv(placeEnv)), &at); err != nil {
 			return err
 		}
 		var seen atomic.Int64
-		out := json.NewEncoder(os.Stdout)
+		var during atomic.Value
+		during.Store("")
+		out := json.NewEncoder(os.Stdout) // each line is one write
 		point := func(name string) {
-			if seen.Add(1) != at {
+			call := during.Load().(string)
+			here := at.N > 0 && call == at.During && name == at.Point && seen.Add(1) == int64(at.N)
+			if at.N > 0 && !here {
 				return
 			}
-			if err := out.Encode(note{Op: opPoint, Name: name}); err == nil {
+			err := json.NewEncoder(os.Stdout).Encode(note{Op: opPoint, Name: name, Value: call})
+			if !here {
+				return
+			}
+			if err == nil {
 				_ = suicide()
 			}
 			select {} // until the signal is here
@@ -149,7 +199,7 @@ func perform(location string, open OpenWithPoints) int {
 		if err != nil {
 			return fmt.Errorf("open: %w", err)
 		}
-		return (&script{q: q, out: out}).run()
+		return (&script{q: q, out: out, during: &during}).run()
 	}()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "script:", err)

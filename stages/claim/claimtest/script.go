@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
@@ -12,7 +13,7 @@ import (
 
 // What a note is about.
 const (
-	opPoint   = "point" // the process dies
+	opPoint   = "point" // the process dies, or would if it were asked to
 	opOver    = "over"  // the script is at its end
 	opEnqueue = "enqueue"
 	opClaim   = "claim"
@@ -50,10 +51,11 @@ type note struct {
 // script is everything that a process can do to a queue, one call at a time, so
 // that at its death at most one is half-way.
 type script struct {
-	q    pipeline.Queue
-	out  *json.Encoder
-	held map[string]*pipeline.Item
-	err  error
+	q      pipeline.Queue
+	out    *json.Encoder
+	during *atomic.Value // string: the call under way, "" between two
+	held   map[string]*pipeline.Item
+	err    error
 }
 
 func (s *script) run() error {
@@ -158,6 +160,8 @@ func (s *script) call(n note, f func(ctx context.Context, n *note) error) {
 	if s.err != nil {
 		return
 	}
+	s.during.Store(n.Op)
+	defer s.during.Store("")
 	if err := f(context.Background(), &n); err != nil {
 		s.err = fmt.Errorf("%s %v: %w", n.Op, n.IDs, err)
 		return

@@ -17,6 +17,10 @@ const (
 	// abandonedAfter is when others decide about a batch whose writer has not.
 	// It is no matter of correctness: a slow writer is told that it failed.
 	abandonedAfter = time.Minute
+	// revealTries is how often the writer of a batch that was decided tries to make it
+	// visible before it returns, each time for finishWithin at most: a connection that
+	// is half-open costs one. After a minute the reapers of others go on with it.
+	revealTries = 4
 	// forgetAfter is how long a refused batch is remembered, for its writer to
 	// hear of it.
 	forgetAfter = 24 * time.Hour
@@ -49,7 +53,9 @@ func (q *Queue) addBatch(ctx context.Context, docs []*item) error {
 	if err := q.commit(ctx, batch, ""); err != nil {
 		return err
 	}
-	q.insist(ctx, "make a batch visible", finishWithin, func(ctx context.Context) error { return q.reveal(ctx, batch, docs) })
+	for done, tries := false, 0; !done && tries < revealTries; tries++ {
+		done = q.insist(ctx, "make a batch visible", finishWithin, func(ctx context.Context) error { return q.reveal(ctx, batch, docs) })
+	}
 	q.wake()
 	return nil
 }

@@ -98,6 +98,7 @@ func undisturbed(t *testing.T, url string) (writes int, end []pipeline.Entry) {
 		t.Fatal(err)
 	}
 	defer q.Close()
+	mongodb.NoReaper(q) // it would write at its own times
 	w.arm(0, false)
 	if _, err = work(t.Context(), q); err == nil {
 		end, err = q.List(t.Context(), pipeline.Filter{})
@@ -114,6 +115,7 @@ func still() time.Time { return time.Unix(1_800_000_000, 0) }
 // write, and so on. Whatever it left half-way, the others go on: nothing is
 // lost, half-enqueued, done twice, out of order or stuck.
 func TestDeathBeforeEveryWrite(t *testing.T) {
+	t.Parallel()
 	url := emptyStore(t)
 	total, _ := undisturbed(t, url)
 	var wg sync.WaitGroup
@@ -130,7 +132,7 @@ func TestDeathBeforeEveryWrite(t *testing.T) {
 func die(t *testing.T, url string, at int) error {
 	name := fmt.Sprint("death", at)
 	// The dead look for a server that long.
-	victim, w, err := faulted(withOptions(url, "serverSelectionTimeoutMS=2000"), name, still)
+	victim, w, err := faulted(withOptions(url, "serverSelectionTimeoutMS=1000"), name, still)
 	if err != nil {
 		return err
 	}
@@ -228,6 +230,7 @@ func workOff(ctx context.Context, q *mongodb.Queue, told diary) error {
 // TestDropAfterDeath: a process gives an item back and dies before it passes
 // the turn of its key on; then, before any reaper, the item is dropped.
 func TestDropAfterDeath(t *testing.T) {
+	t.Parallel()
 	url := emptyStore(t)
 	victim, w, err := faulted(withOptions(url, "serverSelectionTimeoutMS=2000"), "q", still)
 	if err != nil {
@@ -236,6 +239,7 @@ func TestDropAfterDeath(t *testing.T) {
 	if _, err := victim.Enqueue(t.Context(), []pipeline.NewItem{{ID: "a", Key: "k"}, {ID: "b", Key: "k"}}); err != nil {
 		t.Fatal(err)
 	}
+	mongodb.NoReaper(victim) // it would write, too
 	it := claimOne(t, victim, 1)
 	w.arm(2, true)
 	if err := victim.Nack(t.Context(), it, pipeline.Release{}); err != nil {

@@ -68,7 +68,8 @@
 // batch's id as its unique _id, decides that they are to be. Then they become
 // visible in their order. There is only one decision, whoever is faster, and a
 // writer that comes too late is told so. Between decision and visibility a reader
-// may see the first items of a batch without the last.
+// may see the first items of a batch without the last. The writer does not return
+// before all are visible, unless that cannot be done within a minute.
 //
 // A move has two documents for each item, and the same decision. The items are
 // frozen: their field batch is set, and ready ones become behind, so that no claim

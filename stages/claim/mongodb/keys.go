@@ -35,20 +35,22 @@ func (q *Queue) passFrom(ctx context.Context, marked bson.M, keys ...string) {
 
 // insist does what has to follow a write that is done, also if the caller has
 // gone. It may be done twice, so it is tried again after an error. It does not
-// fail: what the caller asked for is written, and what is left, the reaper does.
-func (q *Queue) insist(ctx context.Context, what string, within time.Duration, f func(context.Context) error) {
+// fail: what the caller asked for is written, and what is left, the reaper does;
+// then it says false.
+func (q *Queue) insist(ctx context.Context, what string, within time.Duration, f func(context.Context) error) (done bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	var err error
 	for range 3 {
 		if err = f(ctx); err == nil {
-			return
+			return true
 		}
 		if mongo.IsTimeout(err) {
 			break // the driver has waited long enough for all of us
 		}
 	}
 	q.log.Warn("the queue could not "+what+"; the reaper will do it", "queue", q.name, "error", q.conn.Hide(err))
+	return false
 }
 
 // pass settles the keys and then clears the marks of these items. If it is one

@@ -104,6 +104,7 @@ func TestOpenRefuses(t *testing.T) {
 // TestUnreachable: the error comes before the driver's own 30 s, says where nobody answers and
 // why, and is one that passes.
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	q, err := open(mongodb.Driver(), "mongodb://127.0.0.1:1/jobs", pipeline.QueueOptions{})
 	if err == nil {
 		_ = q.Close()

@@ -22,6 +22,7 @@ func writeFile(t *testing.T, name, text string) string {
 
 // TestTLS: with the right authority it works; without, the error says why.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	_, public, both := nettest.Certificate(t)
 	pair, ca := writeFile(t, "pair.pem", string(both)), writeFile(t, "ca.pem", string(public))
 	url := "mongodb://" + serve(t, "-tls", pair) + "/jobs"

@@ -130,6 +130,7 @@ func TestWokenByOneself(t *testing.T) {
 
 // TestStreamBreaks: a change stream that the server has ended is opened again.
 func TestStreamBreaks(t *testing.T) {
+	t.Parallel()
 	w := &wire{}
 	url := emptyStore(t)
 	q := mustOpen(t, url, pipeline.QueueOptions{Create: true}, mongodb.WithDialer(w))

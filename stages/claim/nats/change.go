@@ -149,8 +149,20 @@ func (q *Queue) history(ctx context.Context, p past) ([]pipeline.Event, error) {
 }
 
 // reconsider reads on after a conflict, so that the next decision knows what
-// this one did not.
+// this one did not: as far as the message that is in the way, if the server names
+// one, and to the stream's end if that explains nothing.
 func (q *Queue) reconsider(ctx context.Context, p proposal, refused conflict) error {
+	if refused.known {
+		if err := q.reached(ctx, q.tail, refused.last); err != nil {
+			return err
+		}
+		q.replica.mu.Lock()
+		moved := q.replica.ofState(p.x) != p.expect
+		q.replica.mu.Unlock()
+		if moved {
+			return nil
+		}
+	}
 	if err := q.barrier(ctx); err != nil {
 		return err
 	}

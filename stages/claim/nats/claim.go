@@ -30,6 +30,8 @@ func (q *Queue) Claim(ctx context.Context, max int) ([]*pipeline.Item, error) {
 		case err != nil || len(out) == max || fresh && lost == 0 || lost > 0 && len(out) > 0:
 			// After an error the leases that were made still reach the caller.
 			return out, nil
+		case lost > 0:
+			continue // what others have taken was read meanwhile
 		}
 		// Fewer than asked for: perhaps there is more than was read so far.
 		if err := q.barrier(ctx); err != nil {

@@ -22,6 +22,7 @@ import (
 // A node that follows is shut down, it comes back, and then the leader is shut
 // down. Every item ends exactly once, keys keep their order, and the counts add up.
 func TestClusterLosesNodes(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 3)
 	const items, keys = 180, 5
 	queues := make([]*nats.Queue, 3)

@@ -41,7 +41,8 @@
 // every item in memory, without body and history, some 500 bytes each: this is
 // the order of claims, the turn of each key, and the counts (replica.go,
 // turn.go). It proposes; the condition of the write decides. After a conflict
-// the process reads on to the stream's end (barrier, stream.go) and decides anew.
+// the process reads on to the message that was in the way, which the server names,
+// or to the stream's end (barrier, stream.go), and decides anew.
 // Hence a claim costs the same whether a thousand items wait or a million. What
 // waits is kept by priority and lane (heaps.go): a process that has some lanes
 // only never meets the items of the others. The same reading wakes who waits for
@@ -99,6 +100,8 @@
 // subject has replaced. A claim looks at what has been read so far, and reads on
 // only if that is not enough: a higher priority that another process enqueued a
 // moment ago may come one claim late. The order of a key does not depend on it.
+// An enqueue reads on before it refuses an id or says that an idempotency key is
+// known: the item may be gone, or have ended, in another process.
 //
 // # Time
 //

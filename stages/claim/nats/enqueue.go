@@ -56,21 +56,23 @@ func encode(it *pipeline.NewItem) (payload, error) {
 }
 
 // enqueue plans and writes until both agree: somebody else may have taken an id
-// or a key in between.
+// or a key in between. An item that is in the way may be gone or have ended in
+// another process: before the answer rests on it, this one reads on.
 func (q *Queue) enqueue(ctx context.Context, items []pipeline.NewItem, payloads []payload) ([]pipeline.Enqueued, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
 	for fresh := false; ctx.Err() == nil; fresh = true {
 		p, err := q.plan(items, payloads)
-		if err != nil {
-			return nil, err
-		}
-		if p.unsure && !fresh {
+		switch {
+		case !fresh && (p.unsure || err != nil):
 			err = conflict{}
-		} else if len(p.undecided) > 0 {
+		case err != nil:
+		case len(p.undecided) > 0:
 			err = q.decideFor(ctx, p.undecided)
-		} else if err = q.carryOut(ctx, p); err == nil {
-			return p.out, nil
+		default:
+			if err = q.carryOut(ctx, p); err == nil {
+				return p.out, nil
+			}
 		}
 		var refused conflict
 		if err != nil && !errors.As(err, &refused) {
@@ -89,7 +91,7 @@ type plan struct {
 	writes    []planned
 	batch     string   // empty: one message is enough
 	undecided []string // calls of others that must be decided first
-	unsure    bool     // a dead item lost a key; perhaps it was retried meanwhile
+	unsure    bool     // it rests on what may be over: an item has an id or key, or a dead one lost it
 }
 
 // planned is a message with its condition.
@@ -157,8 +159,9 @@ func (q *Queue) firstOf(idem string, here map[string]string, p *plan, now int64)
 	if x == nil {
 		return "", false
 	}
-	if !x.holdsIdem(now) {
-		p.unsure = p.unsure || x.st.State == pipeline.StateDead
+	held := x.holdsIdem(now)
+	p.unsure = p.unsure || held || x.st.State == pipeline.StateDead
+	if !held {
 		return "", false
 	}
 	return x.ID, true

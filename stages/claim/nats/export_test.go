@@ -183,3 +183,6 @@ func Fill(ctx context.Context, q *Queue, n int, body []byte) error {
 		return ctx.Err()
 	}
 }
+
+// Deafen ends a process's reading of the stream, until it wants to read on.
+func Deafen(q *Queue) { q.tail.stop() }

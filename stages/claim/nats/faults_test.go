@@ -199,6 +199,35 @@ func TestIDAcrossProcesses(t *testing.T) {
 	}
 }
 
+// TestEnqueueReadsOn: what keeps an enqueue from adding an item may be over, and
+// the process that enqueues has not heard of it.
+func TestEnqueueReadsOn(t *testing.T) {
+	a, b, _ := pair(t)
+	active := pipeline.NewItem{ID: "a", IdempotencyKey: "x", IdempotencyScope: pipeline.ScopeActive}
+	mustEnqueue(t, a, active)
+	items, err := b.Claim(t.Context(), 1)
+	if err != nil || len(items) != 1 {
+		t.Fatalf("claimed %d, error %v", len(items), err)
+	}
+	if _, err := a.Stats(t.Context()); err != nil { // it knows of the lease
+		t.Fatal(err)
+	}
+	nats.Deafen(a)
+	if err := b.Ack(t.Context(), items[0], pipeline.Outcome{Result: pipeline.Succeeded}); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustEnqueue(t, a, pipeline.NewItem{ID: "next", IdempotencyKey: "x"}); got[0].Duplicate {
+		t.Error("the key of an item that has ended is still known")
+	}
+	nats.Deafen(a)
+	if _, err := b.Drop(t.Context(), pipeline.Filter{IDs: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Enqueue(t.Context(), []pipeline.NewItem{{ID: "a"}}); err != nil {
+		t.Errorf("the id of a dropped item: %v", err)
+	}
+}
+
 // TestNothingIsLeft: dropping everything empties the stream, but for its end.
 func TestNothingIsLeft(t *testing.T) {
 	a, _, _ := pair(t)
@@ -288,6 +317,7 @@ func TestForeignStream(t *testing.T) {
 // in, claimed and acknowledged, also between a write and its answer. Nothing is
 // lost and nothing is done twice.
 func TestConnectionCut(t *testing.T) {
+	t.Parallel()
 	p := newProxy(t, startServer(t, t.TempDir()).Addr().String())
 	q := mustOpen(t, "nats://"+p.addr(), pipeline.QueueOptions{Create: true})
 	const items = 60
@@ -319,6 +349,7 @@ func TestConnectionCut(t *testing.T) {
 // TestFirstMessageLost: the connection breaks while the stream's first message is
 // delivered, which the client library does not notice.
 func TestFirstMessageLost(t *testing.T) {
+	t.Parallel()
 	p := newProxy(t, startServer(t, t.TempDir()).Addr().String())
 	q := mustOpen(t, "nats://"+p.addr(), pipeline.QueueOptions{Create: true})
 	p.cutAfter(200)

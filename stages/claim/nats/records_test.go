@@ -14,6 +14,7 @@ import (
 // TestRecordsAcrossCuts: the connection breaks between a write and its answer. A
 // lost answer is neither a conflict nor a second write.
 func TestRecordsAcrossCuts(t *testing.T) {
+	t.Parallel()
 	p := newProxy(t, startServer(t, t.TempDir()).Addr().String())
 	q := mustOpen(t, "nats://"+p.addr(), pipeline.QueueOptions{Create: true})
 	var rev int64

@@ -230,9 +230,9 @@ func (r *replica) learn(c condition, x *item, last uint64) {
 		// The message there is known, and what it means: planning anew finds it.
 	case x.key != nil:
 		x.key.last = last
-	case last < x.rev && !x.gone:
+	case last < x.rev && x.told && !x.gone:
 		r.enter(x, stateRecord{State: stateDropped, Ended: x.st.Ended}, x.rev) // only tombstones are deleted
 	default:
-		x.rev = last // the tombstone of an earlier item of this id
+		x.rev = last // the tombstone of an earlier item of this id, or none any more
 	}
 }

@@ -55,6 +55,7 @@ func TestTLSAndPassword(t *testing.T) {
 // TestSecretsStaySecret: whatever goes wrong, neither the error nor the log has
 // the password, the token or the seed.
 func TestSecretsStaySecret(t *testing.T) {
+	t.Parallel()
 	user, err := nkeys.CreateUser()
 	if err != nil {
 		t.Fatal(err)

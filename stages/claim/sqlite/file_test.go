@@ -237,11 +237,24 @@ func TestReaper(t *testing.T) {
 }
 
 // TestTokensAfterPowerLoss rolls the file back to before a claim, as a power
-// cut may: the token of that claim must not be given out again.
+// cut may: the token of that claim must not be given out again, also if the item
+// came with a token of another store.
 func TestTokensAfterPowerLoss(t *testing.T) {
+	for name, token := range map[string]int64{"enqueued": 0, "imported": 7_123_456_789} {
+		t.Run(name, func(t *testing.T) { powerLoss(t, token) })
+	}
+}
+
+func powerLoss(t *testing.T, token int64) {
 	path := filepath.Join(t.TempDir(), "q.db")
 	q := mustOpen(t, path, pipeline.QueueOptions{Create: true})
-	if _, err := q.Enqueue(t.Context(), make([]pipeline.NewItem, 1)); err != nil {
+	var err error
+	if token == 0 {
+		_, err = q.Enqueue(t.Context(), make([]pipeline.NewItem, 1))
+	} else {
+		_, err = q.Import(t.Context(), []pipeline.Entry{{ID: "a", State: pipeline.StateReady, Token: token}})
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	before, err := q.Claim(t.Context(), 1)
@@ -252,7 +265,7 @@ func TestTokensAfterPowerLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The claim is undone; the epoch was on disk before it was made.
-	execSQL(t, path, "UPDATE items SET state=0, token=0, attempts=0")
+	execSQL(t, path, fmt.Sprint("UPDATE items SET state=0, attempts=0, token=", token))
 	q = mustOpen(t, path, pipeline.QueueOptions{})
 	after, err := q.Claim(t.Context(), 1)
 	if err != nil || len(after) != 1 || after[0].Token <= before[0].Token {

@@ -79,7 +79,7 @@ func fits(s pipeline.ItemState, r pipeline.Result) bool {
 }
 
 func (q *Queue) importAll(t *tx, entries []pipeline.Entry, metas []sql.NullString) (added int, err error) {
-	keys := keySet{}
+	keys, highest := keySet{}, int64(0)
 	for i := range entries {
 		known := false
 		err := t.query(func(*sql.Rows) error { known = true; return nil }, itemByID, q.id, entries[i].ID)
@@ -93,12 +93,24 @@ func (q *Queue) importAll(t *tx, entries []pipeline.Entry, metas []sql.NullStrin
 			return 0, err
 		}
 		keys.add(entries[i].Key)
+		highest = max(highest, entries[i].Token)
 		added++
+	}
+	if err := raiseEpoch(t, highest); err != nil {
+		return 0, err
 	}
 	if added > 0 {
 		t.wake(q.id)
 	}
 	return added, settle(t, q.id, keys)
+}
+
+// raiseEpoch makes the floors of queues that are opened from now on higher than
+// what claims of today can make of a token that came from elsewhere. They are not
+// flushed: after a power cut the same token must not be given out again.
+func raiseEpoch(t *tx, token int64) error {
+	_, err := t.exec(`UPDATE meta SET value=max(value, ?) WHERE name='epoch'`, token/epochSize+1)
+	return err
 }
 
 // arriving returns an entry as it begins here: a lease does not travel.

@@ -262,6 +262,7 @@ type tx struct {
 	w      *writer
 	now    int64 // Unix milliseconds, read under the write lock
 	woken  map[int64]struct{}
+	paused map[int64]bool // of the queues that a claim has looked at, see sweep
 	failed error
 }
 

@@ -1,176 +1,214 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/256dpi/lungo/bsonkit"
 	"github.com/256dpi/lungo/mongokit"
+	"github.com/tidwall/btree"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
-// collection is a mongokit.Collection whose changes are all or nothing, are told
-// to the journal, and look at few documents. mongokit itself leaves half a change
-// behind when it fails, and matches, or even sorts, all documents there are.
+// collection has documents and their indexes. Its changes are all or nothing, and
+// told to the journal. It stands in for mongokit.Collection, which matches, and
+// even sorts, all documents there are, and leaves half a change behind when it
+// fails.
 type collection struct {
-	*mongokit.Collection
-	by   shelves
-	note func(op ...bson.E) // a change, for the journal
+	documents *btree.BTreeG[entry] // all, in the order of their inserts
+	indexes   indexes
+	last      uint64             // insert
+	note      func(op ...bson.E) // a change, for the journal
 }
 
 func newCollection(namespace string, note func(op ...bson.E)) *collection {
-	return &collection{mongokit.NewCollection(true), shelves{}, func(op ...bson.E) {
+	c := &collection{documents: newOrder(nil), indexes: indexes{}, note: func(op ...bson.E) {
 		note(append(op, bson.E{Key: "ns", Value: namespace})...)
 	}}
-}
-
-// Find returns what matches, in order.
-func (c *collection) Find(query, sort bsonkit.Doc, skip, limit int) (*mongokit.Result, error) {
-	few := &mongokit.Collection{Documents: &bsonkit.Set{List: c.candidates(query)}}
-	return few.Find(query, sort, skip, limit)
-}
-
-// candidates are documents among which are all that match.
-func (c *collection) candidates(query bsonkit.Doc) bsonkit.List {
-	if list, ok := c.by.narrow(query); ok {
-		return list
+	for name, described := range mongokit.NewCollection(true).Indexes { // that of _id
+		x, err := newIndex(described)
+		if err != nil {
+			panic(err)
+		}
+		c.indexes[name] = x
 	}
-	return c.Documents.List
+	return c
 }
 
-// over is a copy to try a change of some documents on.
-func (c *collection) over(list bsonkit.List) *mongokit.Collection {
-	copied := &mongokit.Collection{Documents: bsonkit.NewSet(list), Indexes: map[string]*mongokit.Index{}}
-	for name, index := range c.Indexes {
-		copied.Indexes[name] = index.Clone() // copy on write
-	}
-	return copied
+// all yields every document, in the order of the inserts.
+func (c *collection) all(yield func(*document) bool) {
+	c.documents.Scan(func(e entry) bool { return yield(e.document) })
 }
 
-// Insert adds a document, or leaves the indexes as they were. A copy of all of
-// them for each document would cost more than the rest.
-func (c *collection) Insert(d bsonkit.Doc) error {
+// insert adds a document.
+func (c *collection) insert(d bsonkit.Doc) error {
 	if bsonkit.Get(d, "_id") == bsonkit.Missing {
 		return errors.New("the document has no _id: drivers add one")
 	}
-	var in []*mongokit.Index
-	for name, index := range c.Indexes {
-		ok, err := index.Add(d)
-		if err == nil && ok {
-			in = append(in, index)
+	raw, err := bson.Marshal(d)
+	if err != nil {
+		return err
+	}
+	added := &document{c.last + 1, d, raw}
+	if err := c.indexes.add(added); err != nil {
+		return err
+	}
+	c.last++
+	c.documents.Set(entry{nil, added})
+	c.put(added)
+	return nil
+}
+
+// upsert adds the document that a query and an update describe.
+func (c *collection) upsert(query, change bsonkit.Doc) (bsonkit.Doc, error) {
+	res, err := mongokit.NewCollection(false).Upsert(query, nil, change, nil)
+	if err != nil {
+		return nil, err
+	}
+	return res.Upserted, c.insert(res.Upserted)
+}
+
+// changed is a document that is another than before.
+type changed struct {
+	*document
+	fields map[string]any // the new values of those that were set; bsonkit.Missing if removed
+
+	before, after bson.D
+	bytes         bson.Raw // of after
+	in            indexes  // that it may move in
+}
+
+// update changes what matches: all, or the first so many.
+func (c *collection) update(query, change, sort bsonkit.Doc, limit int) (matched []*document, modified []changed, err error) {
+	matched, err = c.find(query, sort, limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, d := range matched {
+		next := bsonkit.Clone(d.doc)
+		applied, err := mongokit.Apply(next, query, change, false, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		if bsonkit.Get(next, "_id") != bsonkit.Get(d.doc, "_id") {
+			return nil, nil, errors.New("document _id is immutable")
+		}
+		raw, err := bson.Marshal(next)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !bytes.Equal(raw, d.raw) {
+			modified = append(modified, changed{d, applied.Changed, *d.doc, *next, raw, c.indexes.affected(applied.Changed)})
+		}
+	}
+	return matched, modified, c.apply(modified)
+}
+
+// apply makes changes, all or none.
+func (c *collection) apply(changes []changed) error {
+	for _, ch := range changes {
+		if err := ch.in.remove(ch.document); err != nil {
+			return err
+		}
+		*ch.doc = ch.after
+	}
+	for i, ch := range changes {
+		err := ch.in.add(ch.document)
+		if err == nil {
 			continue
 		}
-		if err == nil {
-			err = fmt.Errorf("duplicate document for index %q", name)
+		for _, done := range changes[:i] {
+			if undo := done.in.remove(done.document); undo != nil {
+				panic(undo)
+			}
 		}
-		for _, index := range in {
-			if _, undo := index.Remove(d); undo != nil {
-				return errors.Join(err, undo)
+		for _, ch := range changes {
+			*ch.doc = ch.before
+			if undo := ch.in.add(ch.document); undo != nil {
+				panic(undo) // it was there a moment ago
 			}
 		}
 		return err
 	}
-	c.add(d)
+	for _, ch := range changes {
+		ch.document.raw = ch.bytes
+		c.put(ch.document)
+	}
 	return nil
-}
-
-// Upsert adds the document that a query and an update describe.
-func (c *collection) Upsert(query, change bsonkit.Doc) (*mongokit.Result, error) {
-	tried := c.over(nil)
-	res, err := tried.Upsert(query, nil, change, nil)
-	if err == nil {
-		c.Indexes = tried.Indexes
-		c.add(res.Upserted)
-	}
-	return res, err
-}
-
-// Update changes what matches.
-func (c *collection) Update(query, change, sort bsonkit.Doc, limit int) (*mongokit.Result, error) {
-	before := c.candidates(query)
-	tried := c.over(before)
-	res, err := tried.Update(query, change, sort, 0, limit, nil)
-	if err != nil {
-		return nil, err
-	}
-	c.take(before, tried)
-	return res, nil
-}
-
-// take makes a change of some documents that was tried one of the collection.
-func (c *collection) take(before bsonkit.List, tried *mongokit.Collection) {
-	c.Indexes = tried.Indexes
-	for i, after := range tried.Documents.List { // each stands where the old one stood
-		if old := before[i]; old != after {
-			c.Documents.Replace(old, after)
-			c.by.remove(old)
-			c.by.add(after)
-			c.put(after)
-		}
-	}
 }
 
 // set puts a document in the place of the one with its id, if there is one.
 func (c *collection) set(d bsonkit.Doc) error {
-	query := &bson.D{{Key: "_id", Value: bsonkit.Get(d, "_id")}}
-	before := c.candidates(query)
-	tried := c.over(before)
-	res, err := tried.Replace(query, d, nil)
-	if err == nil && len(res.Matched) == 0 {
-		err = c.Insert(d)
-	} else if err == nil {
-		c.take(before, tried)
+	found, err := c.find(&bson.D{{Key: "_id", Value: bsonkit.Get(d, "_id")}}, nil, 1)
+	if err != nil || len(found) == 0 {
+		return errors.Join(err, c.insert(d))
 	}
-	return err
-}
-
-// Delete removes what matches.
-func (c *collection) Delete(query bsonkit.Doc, limit int) (*mongokit.Result, error) {
-	tried := c.over(c.candidates(query))
-	res, err := tried.Delete(query, nil, 0, limit)
+	raw, err := bson.Marshal(d)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c.Indexes = tried.Indexes
-	for _, d := range res.Matched {
-		c.Documents.Remove(d)
-		c.by.remove(d)
-		c.note(bson.E{Key: "gone", Value: bsonkit.Get(d, "_id")})
-	}
-	return res, nil
+	return c.apply([]changed{{document: found[0], before: *found[0].doc, after: *d, bytes: raw, in: c.indexes}})
 }
 
-// CreateIndex adds an index as a command describes it.
-func (c *collection) CreateIndex(model bson.Raw) error {
+// remove deletes what matches: all, or the first so many.
+func (c *collection) remove(query bsonkit.Doc, limit int) (n int, err error) {
+	found, err := c.find(query, nil, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, d := range found {
+		if err := c.indexes.remove(d); err != nil {
+			return 0, err
+		}
+		c.documents.Delete(entry{nil, d})
+		c.note(bson.E{Key: "gone", Value: bsonkit.Get(d.doc, "_id")})
+	}
+	return len(found), nil
+}
+
+// createIndex adds an index as a command describes it; one that is there already
+// stays.
+func (c *collection) createIndex(model bson.Raw) error {
 	config, err := indexConfig(model)
 	if err != nil {
 		return err
 	}
-	tried := c.over(c.Documents.List)
-	if _, err := tried.CreateIndex(model.Lookup("name").StringValue(), config); err != nil {
+	name := model.Lookup("name").StringValue()
+	tried := &mongokit.Collection{Documents: bsonkit.NewSet(nil), Indexes: map[string]*mongokit.Index{}}
+	for name, x := range c.indexes {
+		tried.Indexes[name] = x.Index
+	}
+	if _, err := tried.CreateIndex(name, config); err != nil {
 		return err
 	}
-	c.Indexes = tried.Indexes
+	if x := c.indexes[name]; x != nil && x.Index == tried.Indexes[name] {
+		return nil
+	}
+	x, err := newIndex(tried.Indexes[name])
+	if err != nil {
+		return err
+	}
+	for d := range c.all {
+		if err := x.add(d); err != nil {
+			return err
+		}
+	}
+	c.indexes = maps.Clone(c.indexes)
+	c.indexes[name] = x
 	c.note(bson.E{Key: "index", Value: model})
 	return nil
 }
 
-// DropIndex removes an index.
-func (c *collection) DropIndex(name string) error {
-	tried := c.over(nil)
-	if _, err := tried.DropIndex(name); err != nil {
-		return err
+// dropIndex removes an index.
+func (c *collection) dropIndex(name string) error {
+	if c.indexes[name] == nil {
+		return fmt.Errorf("missing index %q", name)
 	}
-	c.Indexes = tried.Indexes
+	delete(c.indexes, name)
 	c.note(bson.E{Key: "unindex", Value: name})
 	return nil
 }
 
-// add takes a document that is in the indexes already.
-func (c *collection) add(d bsonkit.Doc) {
-	c.Documents.Add(d)
-	c.by.add(d)
-	c.put(d)
-}
-
-func (c *collection) put(d bsonkit.Doc) { c.note(bson.E{Key: "put", Value: *d}) }
+func (c *collection) put(d *document) { c.note(bson.E{Key: "put", Value: d.raw}) }

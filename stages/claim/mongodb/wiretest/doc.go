@@ -6,8 +6,8 @@
 // out: the answers. Matching, updating, sorting and unique indexes are those of
 // github.com/256dpi/lungo/mongokit, an independent implementation of MongoDB's
 // semantics; what is ours is the framing, the commands, the journal (journal.go),
-// the log behind change streams (streams.go) and the choice of the documents that
-// mongokit looks at (shelves.go).
+// the log behind change streams (streams.go), the indexes (index.go) and the choice
+// of the documents that mongokit looks at (plan.go).
 //
 //	wiretest [-skew 1h] [-listen 127.0.0.1:27017] [-journal FILE] [-tls PAIR.pem] [-no-streams]
 //

@@ -127,10 +127,10 @@ func (s *server) redo(op bson.Raw) error {
 	c := s.collection(namespace)
 	s.collections[namespace] = c
 	if model, ok := op.Lookup("index").DocumentOK(); ok {
-		return c.CreateIndex(model)
+		return c.createIndex(model)
 	}
 	if name, ok := op.Lookup("unindex").StringValueOK(); ok {
-		return c.DropIndex(name)
+		return c.dropIndex(name)
 	}
 	d, err := doc(op, "put")
 	if err != nil {
@@ -141,7 +141,7 @@ func (s *server) redo(op bson.Raw) error {
 	}
 	var id any
 	if err = op.Lookup("gone").Unmarshal(&id); err == nil {
-		_, err = c.Delete(&bson.D{{Key: "_id", Value: id}}, 1)
+		_, err = c.remove(&bson.D{{Key: "_id", Value: id}}, 1)
 	}
 	return err
 }
@@ -150,16 +150,16 @@ func (s *server) redo(op bson.Raw) error {
 func (s *server) snapshot(yield func(bson.D) error) error {
 	for namespace, c := range s.collections {
 		ns := bson.E{Key: "ns", Value: namespace}
-		for name, index := range c.Indexes {
+		for name, x := range c.indexes {
 			if name == "_id_" {
 				continue
 			}
-			if err := yield(bson.D{{Key: "index", Value: indexModel(name, index.Config())}, ns}); err != nil {
+			if err := yield(bson.D{{Key: "index", Value: indexModel(name, x.config)}, ns}); err != nil {
 				return err
 			}
 		}
-		for _, d := range c.Documents.List {
-			if err := yield(bson.D{{Key: "put", Value: *d}, ns}); err != nil {
+		for d := range c.all {
+			if err := yield(bson.D{{Key: "put", Value: d.raw}, ns}); err != nil {
 				return err
 			}
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // answerWith answers with documents, as many at once as a message holds.
-func (s *server) answerWith(r request, docs bson.A) bson.D {
+func (s *server) answerWith(r request, docs []bson.Raw) bson.D {
 	return s.begin(&cursor{namespace: r.namespace(), rest: docs})
 }
 
@@ -53,13 +53,21 @@ func (s *server) find(r request) (bson.D, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.collection(r.namespace()).Find(filter, order, number(r.body, "skip"), number(r.body, "limit"))
+	projection, err := doc(r.body, "projection")
 	if err != nil {
 		return nil, err
 	}
-	var docs bson.A
-	for _, d := range found.Matched {
-		seen, err := projected(d, r.body, "projection")
+	skip, limit := number(r.body, "skip"), number(r.body, "limit")
+	if limit > 0 {
+		limit += skip
+	}
+	found, err := s.collection(r.namespace()).find(filter, order, limit)
+	if err != nil {
+		return nil, err
+	}
+	var docs []bson.Raw
+	for _, d := range found[min(skip, len(found)):] {
+		seen, err := d.projected(projection)
 		if err != nil {
 			return nil, err
 		}
@@ -68,22 +76,22 @@ func (s *server) find(r request) (bson.D, error) {
 	return s.answerWith(r, docs), nil
 }
 
-func projected(d bsonkit.Doc, in bson.Raw, name string) (bson.D, error) {
-	projection, err := doc(in, name)
-	if err != nil || projection == nil {
-		return *d, err
+// projected is the document with the fields that are asked for; nil: all.
+func (d *document) projected(projection bsonkit.Doc) (bson.Raw, error) {
+	if projection == nil {
+		return d.raw, nil
 	}
-	out, err := mongokit.Project(d, projection)
+	out, err := mongokit.Project(d.doc, projection)
 	if err != nil {
 		return nil, err
 	}
-	return *out, nil
+	return bson.Marshal(out)
 }
 
-// aggregate knows $match and a $group that counts by one field.
+var errAggregate = failure{codeBadValue, "an aggregation here is a $match and a $group that counts by one field"}
+
+// aggregate counts by one field, or opens a change stream.
 func (s *server) aggregate(r request) (bson.D, error) {
-	c := s.collection(r.namespace())
-	list := c.Documents.List
 	stages, err := r.body.Lookup("pipeline").Array().Values()
 	if err != nil {
 		return nil, err
@@ -91,32 +99,32 @@ func (s *server) aggregate(r request) (bson.D, error) {
 	if len(stages) > 0 && !stages[0].Document().Lookup("$changeStream").IsZero() {
 		return s.watch(r, stages)
 	}
-	var groups bson.A
-	for i, stage := range stages {
-		match, err := doc(stage.Document(), "$match")
+	if len(stages) != 2 {
+		return nil, errAggregate
+	}
+	match, err := doc(stages[0].Document(), "$match")
+	if err != nil {
+		return nil, err
+	}
+	by, ok := stages[1].Document().Lookup("$group", "_id").StringValueOK()
+	if match == nil || !ok || len(by) < 2 {
+		return nil, errAggregate
+	}
+	found, err := s.collection(r.namespace()).find(match, nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[any]int32{}
+	for _, d := range found {
+		counts[bsonkit.Get(d.doc, by[1:])]++
+	}
+	var groups []bson.Raw
+	for value, n := range counts {
+		group, err := bson.Marshal(bson.D{{Key: "_id", Value: value}, {Key: "n", Value: n}})
 		if err != nil {
 			return nil, err
 		}
-		if match != nil {
-			if i == 0 {
-				list = c.candidates(match)
-			}
-			if list, err = mongokit.Filter(list, match, 0); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		by, ok := stage.Document().Lookup("$group", "_id").StringValueOK()
-		if !ok || len(by) < 2 {
-			return nil, fmt.Errorf("stage %v is unknown", stage)
-		}
-		counts := map[any]int32{}
-		for _, d := range list {
-			counts[bsonkit.Get(d, by[1:])]++
-		}
-		for value, n := range counts {
-			groups = append(groups, bson.D{{Key: "_id", Value: value}, {Key: "n", Value: n}})
-		}
+		groups = append(groups, group)
 	}
 	return s.answerWith(r, groups), nil
 }
@@ -126,9 +134,13 @@ func (s *server) listIndexes(r request) (bson.D, error) {
 	if c == nil {
 		return nil, failure{codeNamespaceNotFound, "ns does not exist: " + r.namespace()}
 	}
-	var docs bson.A
-	for name, index := range c.Indexes {
-		docs = append(docs, indexModel(name, index.Config()))
+	var docs []bson.Raw
+	for name, x := range c.indexes {
+		model, err := bson.Marshal(indexModel(name, x.config))
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, model)
 	}
 	return s.answerWith(r, docs), nil
 }
@@ -159,7 +171,7 @@ func (s *server) createIndexes(r request) (bson.D, error) {
 		return nil, err
 	}
 	for _, m := range models {
-		if err := s.change(r.namespace(), func(c *collection) error { return c.CreateIndex(m) }); err != nil {
+		if err := s.change(r.namespace(), func(c *collection) error { return c.createIndex(m) }); err != nil {
 			return nil, err
 		}
 	}
@@ -176,8 +188,8 @@ func (s *server) drop(r request) (bson.D, error) {
 
 func (s *server) dropIndexes(r request) (bson.D, error) {
 	name, _ := r.body.Lookup("index").StringValueOK()
-	if c := s.collections[r.namespace()]; c == nil || c.Indexes[name] == nil {
+	if c := s.collections[r.namespace()]; c == nil || c.indexes[name] == nil {
 		return nil, failure{codeIndexNotFound, "index not found with name [" + name + "]"}
 	}
-	return bson.D{}, s.change(r.namespace(), func(c *collection) error { return c.DropIndex(name) })
+	return bson.D{}, s.change(r.namespace(), func(c *collection) error { return c.dropIndex(name) })
 }

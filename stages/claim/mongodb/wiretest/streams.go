@@ -30,7 +30,7 @@ const (
 // place of a change stream in the log of events.
 type cursor struct {
 	namespace string
-	rest      bson.A
+	rest      []bson.Raw
 	stream    *stream
 }
 
@@ -89,17 +89,17 @@ func (l *eventLog) inserted(namespace string, d bsonkit.Doc) {
 	l.add(namespace, "insert", bsonkit.Get(d, "_id"), bson.E{Key: "fullDocument", Value: *d})
 }
 
-func (l *eventLog) updated(namespace string, res *mongokit.Result) {
-	for i, d := range res.Modified {
+func (l *eventLog) updated(namespace string, modified []changed) {
+	for _, d := range modified {
 		set, unset := bson.D{}, bson.A{}
-		for name, value := range res.Changes[i].Changed {
+		for name, value := range d.fields {
 			if value == bsonkit.Missing {
 				unset = append(unset, name)
 			} else {
 				set = append(set, bson.E{Key: name, Value: value})
 			}
 		}
-		l.add(namespace, "update", bsonkit.Get(d, "_id"), bson.E{Key: "updateDescription",
+		l.add(namespace, "update", bsonkit.Get(d.doc, "_id"), bson.E{Key: "updateDescription",
 			Value: bson.D{{Key: "updatedFields", Value: set}, {Key: "removedFields", Value: unset}}})
 	}
 }
@@ -117,11 +117,10 @@ func (s *server) batch(id int64, name string) bson.D {
 	c := s.cursors.open[id]
 	docs, size := bson.A{}, 0
 	for len(c.rest) > 0 {
-		raw, err := bson.Marshal(c.rest[0])
-		if size += len(raw); err != nil || size > maxBatch && len(docs) > 0 {
+		if size += len(c.rest[0]); size > maxBatch && len(docs) > 0 {
 			break
 		}
-		docs, c.rest = append(docs, bson.Raw(raw)), c.rest[1:]
+		docs, c.rest = append(docs, c.rest[0]), c.rest[1:]
 	}
 	if len(c.rest) == 0 && c.stream == nil {
 		delete(s.cursors.open, id)
@@ -230,9 +229,14 @@ func (s *server) advance(c *cursor) error {
 		if err != nil {
 			return err
 		}
-		if shown != nil {
-			c.rest = append(c.rest, *shown)
+		if shown == nil {
+			continue
 		}
+		raw, err := bson.Marshal(shown)
+		if err != nil {
+			return err
+		}
+		c.rest = append(c.rest, raw)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/256dpi/lungo/bsonkit"
-	"github.com/256dpi/lungo/mongokit"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -60,7 +59,7 @@ func (s *server) insert(r request) (bson.D, error) {
 		if err != nil {
 			return err
 		}
-		err = s.change(r.namespace(), func(c *collection) error { return c.Insert(d) })
+		err = s.change(r.namespace(), func(c *collection) error { return c.insert(d) })
 		if err == nil {
 			n++
 			s.log.inserted(r.namespace(), d)
@@ -90,11 +89,11 @@ func (s *server) update(r request) (bson.D, error) {
 		if err != nil {
 			return err
 		}
-		matched += int32(len(res.Matched))
-		modified += int32(len(res.Modified))
-		if res.Upserted != nil {
+		matched += int32(len(res.matched))
+		modified += int32(len(res.modified))
+		if res.upserted != nil {
 			matched++
-			upserted = append(upserted, bson.D{{Key: "index", Value: int32(i)}, {Key: "_id", Value: bsonkit.Get(res.Upserted, "_id")}})
+			upserted = append(upserted, bson.D{{Key: "index", Value: int32(i)}, {Key: "_id", Value: bsonkit.Get(res.upserted, "_id")}})
 		}
 		return nil
 	})
@@ -105,23 +104,30 @@ func (s *server) update(r request) (bson.D, error) {
 	return withErrors(reply, failed), err
 }
 
+// modification is what became of an update.
+type modification struct {
+	matched  []*document
+	modified []changed
+	upserted bsonkit.Doc
+}
+
 // modify updates what matches or, for an upsert, adds it.
-func (s *server) modify(namespace string, query, change, order bsonkit.Doc, limit int, upsert bool) (res *mongokit.Result, err error) {
+func (s *server) modify(namespace string, query, change, order bsonkit.Doc, limit int, upsert bool) (res modification, err error) {
 	if len(*change) == 0 || (*change)[0].Key[0] != '$' {
-		return nil, errors.New("whole documents are never replaced")
+		return res, errors.New("whole documents are never replaced")
 	}
 	err = s.change(namespace, func(c *collection) error {
-		if res, err = c.Update(query, change, order, limit); err == nil && len(res.Matched) == 0 && upsert {
-			res, err = c.Upsert(query, change)
+		if res.matched, res.modified, err = c.update(query, change, order, limit); err == nil && len(res.matched) == 0 && upsert {
+			res.upserted, err = c.upsert(query, change)
 		}
 		return err
 	})
 	switch {
 	case err != nil:
-	case res.Upserted != nil:
-		s.log.inserted(namespace, res.Upserted)
+	case res.upserted != nil:
+		s.log.inserted(namespace, res.upserted)
 	default:
-		s.log.updated(namespace, res)
+		s.log.updated(namespace, res.modified)
 	}
 	return res, err
 }
@@ -134,10 +140,8 @@ func (s *server) delete(r request) (bson.D, error) {
 			return err
 		}
 		return s.change(r.namespace(), func(c *collection) error {
-			res, err := c.Delete(query, number(d, "limit"))
-			if err == nil {
-				n += int32(len(res.Matched))
-			}
+			gone, err := c.remove(query, number(d, "limit"))
+			n += int32(gone)
 			return err
 		})
 	})
@@ -160,14 +164,13 @@ func (s *server) findAndModify(r request) (bson.D, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(res.Matched) == 0 {
+	if len(res.matched) == 0 {
 		return bson.D{{Key: "value", Value: nil}}, nil
 	}
-	id := bsonkit.Get(res.Matched[0], "_id")
-	after, err := s.collection(r.namespace()).Find(&bson.D{{Key: "_id", Value: id}}, nil, 0, 1)
+	projection, err := doc(r.body, "fields")
 	if err != nil {
 		return nil, err
 	}
-	value, err := projected(after.Matched[0], r.body, "fields")
+	value, err := res.matched[0].projected(projection)
 	return bson.D{{Key: "value", Value: value}}, err
 }
