@@ -50,32 +50,33 @@ func (k kernelBench) extism(size int) probe {
 	return k.probe(fmt.Sprintf("BenchmarkExtism/%d", size), 2000, figure{name: extismName(size)})
 }
 
-// record is one kind of work on records of one size.
+// record is one kind of work on records of one size, alone and in a batch.
 func (k kernelBench) record(work string, size int) []probe {
 	calls := min(200_000, 200_000_000/size)
 	what := work + ", " + bytesText(size)
-	raw := "raw wazero call, " + what
 	at := fmt.Sprintf("%s/%d", work, size)
-	out := []probe{
-		k.probe("BenchmarkKernel/raw/"+at, calls, figure{name: raw}),
-		k.probe("BenchmarkKernel/go/"+at, calls, figure{name: "native Go, " + what, ratioTo: raw}),
-	}
+	out := []probe{k.probe("BenchmarkKernel/go/"+at, calls, figure{name: "native Go, " + what})}
 	for _, n := range []int{1, 64} {
 		of := fmt.Sprintf("%s, batch %d", what, n)
 		path := fmt.Sprintf("%s/batch=%d", at, n)
 		turns := max(20, calls/n)
+		raw, frame := "raw wazero call, "+of, "the same frames, neither metered nor capped, "+of
 		k1 := figure{name: "k1, metered and capped, " + of, target: filterTarget(work, size, n), ratioTo: raw}
 		if work == "map" {
 			k1.ratioTarget = atMost(1.35)
 		}
-		out = append(out, k.probe("BenchmarkKernel/k1/"+path, turns, k1),
+		contained := k.probe("BenchmarkKernel/k1/"+path, turns, k1)
+		contained.figures = append(contained.figures,
+			figure{name: k1.name + ", beside its frames", key: "cpu-ns/record", unit: "ns CPU/record", ratioTo: frame})
+		if n == 1 {
+			contained.figures = append(contained.figures,
+				figure{name: k1.name + ", beside Extism", key: "cpu-ns/record", unit: "ns CPU/record", ratioTo: extismName(size), ratioTarget: extismTarget(size)})
+		}
+		out = append(out, k.probe("BenchmarkKernel/raw/"+path, turns, figure{name: raw}),
+			k.probe("BenchmarkKernel/frame/"+path, turns, figure{name: frame, ratioTo: raw}), contained,
 			k.probe("BenchmarkKernel/ctx-done/"+path, max(20, turns/10), figure{name: "wazero's interruption, " + of, ratioTo: k1.name}),
 			k.probe("BenchmarkKernel/fresh/"+path, max(20, turns/20), figure{name: "k1, fresh sandbox per call (C), " + of, target: freshTarget(size, n)}),
 			k.probe("BenchmarkKernel/fresh-rust/"+path, max(20, turns/20), figure{name: "k1, fresh sandbox per call (Rust), " + of, target: freshTarget(size, n)}))
-		if n == 1 {
-			out[len(out)-4].figures = append(out[len(out)-4].figures,
-				figure{name: k1.name + ", beside Extism", key: "cpu-ns/record", unit: "ns CPU/record", ratioTo: extismName(size), ratioTarget: extismTarget(size)})
-		}
 	}
 	return out
 }

@@ -60,8 +60,16 @@ type KernelRun struct {
 
 // KernelResult is what came of it.
 type KernelResult struct {
-	Outcome string        `json:"outcome"` // ok, error
-	Output  []byte        `json:"-"`
+	// Outcome is ok (it answered, though perhaps with no byte), dropped (it had no
+	// answer), skipped (it said why the record ends here) or error. Only the last
+	// is a failure.
+	Outcome string `json:"outcome"`
+	// Output is the answers' bytes, joined by line feeds.
+	Output []byte `json:"-"`
+	// Answers are the operations of a k1 kernel, in order.
+	Answers []KernelAnswer `json:"answers,omitempty"`
+	// Reason is why it skipped the record, in the kernel's words.
+	Reason  string        `json:"reason,omitempty"`
 	Error   string        `json:"error,omitempty"`
 	Code    string        `json:"code,omitempty"`
 	Fuel    *int64        `json:"fuel,omitempty"` // nil if it never ran
@@ -71,6 +79,14 @@ type KernelResult struct {
 	Logs    string        `json:"logs,omitempty"` // the last 4 KiB of stderr
 	// Trace is what a replay found.
 	Trace *KernelTrace `json:"replay,omitempty"`
+}
+
+// KernelAnswer is one operation of a kernel's answer.
+type KernelAnswer struct {
+	Op    string `json:"op"`             // keep, slice or put
+	Port  string `json:"port,omitempty"` // its name; empty if the kernel has one port without a name
+	Key   string `json:"key,omitempty"`  // of a put that has its own
+	Bytes int    `json:"bytes"`
 }
 
 // KernelTrace is how a record ended on the un-metered module.

@@ -1,7 +1,6 @@
 package plugins
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,8 +8,6 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
-
-	"github.com/waybill-dev/waybill/pipeline"
 )
 
 // guests is a folder with the compiled test guests: lab.wasm (k1),
@@ -23,21 +20,8 @@ func (g guests) path(name string) string { return filepath.Join(g.dir, name) }
 // built is set by TestMain only.
 var built guests
 
-// envWarm makes the test binary compile the kernels in a folder into the cache
-// there and exit. The tests run themselves so, built without the race detector,
-// which would make the compiler twenty times slower.
-const envWarm = "WAYBILL_TEST_WARM"
-
 func TestMain(m *testing.M) {
 	CompileInChild()
-	if dir := os.Getenv(envWarm); dir != "" {
-		built = guests{dir, filepath.Join(dir, "cache")}
-		if err := built.warm(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
 	if spec := os.Getenv(envSoak); spec != "" {
 		if err := soakChild(spec); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -75,16 +59,6 @@ func (g guests) build() error {
 	} {
 		args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", g.path(b.out)}, b.flags...)
 		if err := run(b.source, []string{"GOOS=wasip1", "GOARCH=wasm"}, append(args, ".")...); err != nil {
-			return err
-		}
-	}
-	return run(".", []string{envWarm + "=" + g.dir}, "test", "-count=1", ".")
-}
-
-func (g guests) warm() error {
-	for _, name := range []string{"lab.wasm", "command.wasm", "readable.wasm", "conform.wasm"} {
-		r := pipeline.KernelRun{Use: g.path(name), CacheDir: g.cache}
-		if _, err := Run(context.Background(), r); err != nil {
 			return err
 		}
 	}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/waybill-dev/waybill/pipeline"
 	w "github.com/waybill-dev/waybill/plugins/internal/wasmtest"
@@ -144,6 +146,39 @@ func TestRun(t *testing.T) {
 	got, err = Run(t.Context(), pipeline.KernelRun{Use: built.path("command.wasm"), Input: []byte("in"), CacheDir: built.cache})
 	if err != nil || got.Dialect != "wasi" || !strings.HasSuffix(string(got.Output), "in=in") {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestRunTellsAnswersApart: no byte, no answer, a reason, several answers.
+func TestRunTellsAnswersApart(t *testing.T) {
+	for order, want := range map[string]pipeline.KernelResult{
+		"upper ":     {Outcome: "ok", Answers: []pipeline.KernelAnswer{{Op: "put"}}},
+		"keep it":    {Outcome: "ok", Output: []byte("keep it"), Answers: []pipeline.KernelAnswer{{Op: "keep", Bytes: 7}}},
+		"slice part": {Outcome: "ok", Output: []byte("part"), Answers: []pipeline.KernelAnswer{{Op: "slice", Bytes: 4}}},
+		"split a bc": {Outcome: "ok", Output: []byte("a\nbc"), Answers: []pipeline.KernelAnswer{{Op: "put", Key: "key-a", Bytes: 1}, {Op: "put", Key: "key-bc", Bytes: 2}}},
+		"drop":       {Outcome: "dropped"},
+		"skip seen":  {Outcome: "skipped", Reason: "seen"},
+	} {
+		got, err := Run(t.Context(), pipeline.KernelRun{Use: built.path("lab.wasm"), Key: "parent", Input: []byte(order), CacheDir: built.cache})
+		if err != nil {
+			t.Errorf("%s: %v", order, err)
+			continue
+		}
+		answer := pipeline.KernelResult{Outcome: got.Outcome, Output: got.Output, Answers: got.Answers, Reason: got.Reason, Error: got.Error}
+		if d := cmp.Diff(want, answer, cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("%s: (-want +got)\n%s", order, d)
+		}
+	}
+}
+
+// TestRunNamesThePort: by the manifest, if it has names.
+func TestRunNamesThePort(t *testing.T) {
+	port1 := w.KeepFirst()
+	port1[16+6] = 1
+	dir := project(t, w.Guest{Answer: port1}, `{"name":"k","version":"1.0.0","ports":["articles","rest"]}`)
+	got, err := Run(t.Context(), pipeline.KernelRun{Use: filepath.Join(dir, "k.wasm"), Input: []byte("x")})
+	if want := []pipeline.KernelAnswer{{Op: "keep", Port: "rest", Bytes: 1}}; err != nil || !slices.Equal(got.Answers, want) {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

@@ -56,18 +56,18 @@ func checkReach(t *testing.T, wasm []byte) {
 	none := "sha256:" + strings.Repeat("0", 64)
 	reached(t, wasm, grants, [][2]string{
 		{"http " + server.URL + " body ", `418 x-answer=POST "yes" Bearer t ` + "body " + string(long)},
-		{"http http://other.invalid/", "ERR not granted by the pipeline"},
+		{"http http://other.invalid/", "ERR not granted by the pipeline: "},
 		{"http " + server.URL + "/a b", "418"},
 		{"blob " + digest, string(long)},
-		{"blob " + none, "ERR not found"},
+		{"blob " + none, "ERR not found: "},
 		{"secret word", "größer"},
-		{"secret other", "ERR not found"},
-		{"get key", "ERR not found"},
+		{"secret other", "ERR not found: "},
+		{"get key", "ERR not found: "},
 		{"put key value", ""},
 		{"get key", "value"},
-		{"put key " + strings.Repeat("x", 5000), "ERR over a limit of the pipeline"},
+		{"put key " + strings.Repeat("x", 5000), "ERR over a limit of the pipeline: "},
 		{"put key ", ""},
-		{"get key", "ERR not found"},
+		{"get key", "ERR not found: "},
 	})
 	server.Close()
 	reached(t, wasm, grants, [][2]string{{"http " + server.URL, "ERR "}})
@@ -94,7 +94,7 @@ func reached(t *testing.T, wasm []byte, grants capability.Set, orders [][2]strin
 	t.Helper()
 	if orders == nil {
 		for _, order := range []string{"http http://example.com/", "blob sha256:00", "secret word", "get key", "put key value"} {
-			orders = append(orders, [2]string{order, "ERR not granted by the pipeline"})
+			orders = append(orders, [2]string{order, "ERR not granted by the pipeline: "})
 		}
 	}
 	k, err := host.New(t.Context(), host.Options{Name: "reach", Digest: pipeline.DigestOf(wasm), WASM: wasm, Config: []byte("{}"), Grants: grants,

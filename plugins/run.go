@@ -18,9 +18,9 @@ import (
 )
 
 // Run runs a kernel once, as the stage would run it over an item with that key,
-// metadata and body, at time 0. Several PUTs are joined by line
-// feeds. A kernel that fails is a result with outcome "error"; a request that
-// cannot be carried out (no such file, a bad limit) is an error.
+// metadata and body, at time 0. Several answers are joined by line feeds. A kernel
+// that fails is a result with outcome "error"; a request that cannot be carried
+// out (no such file, a bad limit) is an error.
 func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, error) {
 	c := Defaults()
 	c.Use = r.Use
@@ -37,7 +37,10 @@ func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, erro
 		stderr = io.Discard
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	k, err := loadUngranted(ctx, c, place{cache: r.CacheDir}, log)
+	if note := staleNote(strings.TrimPrefix(r.Use, "file:")); note != "" {
+		log.Warn(note)
+	}
+	k, ports, err := loadUngranted(ctx, c, place{cache: r.CacheDir}, log)
 	if err != nil {
 		return pipeline.KernelResult{}, err
 	}
@@ -46,11 +49,11 @@ func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, erro
 	if err != nil {
 		return pipeline.KernelResult{}, errors.Join(err, k.Close(ctx))
 	}
-	out, err := runOnce(ctx, k, in)
-	result := pipeline.KernelResult{Outcome: "ok", Output: out.Output, Elapsed: time.Since(started), Fuel: &out.Fuel,
-		Digest: k.Digest, Dialect: string(k.Dialect), Logs: out.Stderr}
+	result := pipeline.KernelResult{Outcome: outcomeOK, Digest: k.Digest, Dialect: string(k.Dialect)}
+	err = runOnce(ctx, k, in, ports, &result)
+	result.Elapsed = time.Since(started)
 	if err != nil {
-		result.Outcome, result.Error, result.Code = "error", err.Error(), pipeline.CodeOf(err)
+		result.Outcome, result.Error, result.Code = outcomeError, err.Error(), pipeline.CodeOf(err)
 		if r.Replay {
 			result.Trace = replay(ctx, c, place{cache: r.CacheDir}, in)
 		}
@@ -58,19 +61,28 @@ func Run(ctx context.Context, r pipeline.KernelRun) (pipeline.KernelResult, erro
 	return result, k.Close(ctx)
 }
 
+// Outcomes of a run.
+const (
+	outcomeOK      = "ok"
+	outcomeDropped = "dropped"
+	outcomeSkipped = "skipped"
+	outcomeError   = "error"
+)
+
 // loadUngranted loads a kernel that has no pipeline to grant it anything: what it
 // asks for is answered with "not granted", which need not keep it from its work.
-func loadUngranted(ctx context.Context, c Config, at place, log *slog.Logger) (*host.Kernel, error) {
+// It returns the names of its ports, too.
+func loadUngranted(ctx context.Context, c Config, at place, log *slog.Logger) (*host.Kernel, []string, error) {
 	found := slices.DeleteFunc(c.problems(ctx, at), func(p problem) bool { return p.code == codeMissingGrant })
 	if err := refused(found); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	o, _, err := c.options(ctx, at, log)
+	o, m, err := c.options(ctx, at, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	k, err := host.New(ctx, o)
-	return k, classify(err)
+	return k, m.Ports, classify(err)
 }
 
 // record makes the record of a run.
@@ -83,35 +95,58 @@ func record(r pipeline.KernelRun) (k1.Record, error) {
 	return in, err
 }
 
-// runOnce runs one record through a fresh instance and closes it.
-func runOnce(ctx context.Context, k *host.Kernel, in k1.Record) (out host.CommandResult, err error) {
+// runOnce runs one record through a fresh instance, which it closes, and fills in
+// what came of it.
+func runOnce(ctx context.Context, k *host.Kernel, in k1.Record, ports []string, to *pipeline.KernelResult) error {
 	if k.OneByOne() {
-		out, err = k.RunItem(ctx, in.Value, in.Time, in.Seed, nil)
-		return out, classify(err)
+		out, err := k.RunItem(ctx, in.Value, in.Time, in.Seed, nil)
+		to.Output, to.Logs, to.Fuel = out.Output, out.Stderr, &out.Fuel
+		return classify(err)
 	}
+	to.Fuel = new(int64)
 	i, err := k.Start(ctx)
 	if err != nil {
-		return host.CommandResult{Stderr: lastWords(err)}, classify(err)
+		to.Logs = lastWords(err)
+		return classify(err)
 	}
 	defer i.Close()
 	b, err := k1.NewBatch([]k1.Record{in})
 	if err != nil {
-		return out, err
+		return err
 	}
 	ops, err := i.Run(ctx, nil, b)
-	out = host.CommandResult{Stderr: i.Stderr(), Fuel: i.Fuel()}
+	to.Logs, *to.Fuel = i.Stderr(), i.Fuel()
 	if err != nil {
-		return out, classify(err)
+		return classify(err)
 	}
-	var values []string
+	return answers(ops, ports, to)
+}
+
+// answers fills in what the kernel did with the record.
+func answers(ops []k1.Op, ports []string, to *pipeline.KernelResult) error {
+	values := make([]string, 0, len(ops))
 	for _, op := range ops {
-		if op.Code == k1.Err {
-			return out, pipeline.Fail(host.CodeError, "%s", op.Value)
+		if op.Code == k1.Err && op.Port == k1.ErrSkip {
+			to.Outcome, to.Reason, to.Answers = outcomeSkipped, string(op.Value), nil
+			return nil
 		}
-		values = append(values, string(op.Value))
+		if op.Code == k1.Err {
+			return pipeline.Fail(host.CodeError, "%s", op.Value)
+		}
+		a := pipeline.KernelAnswer{Op: strings.ToLower(op.Code.String()), Bytes: len(op.Value)}
+		if int(op.Port) < len(ports) {
+			a.Port = ports[op.Port]
+		}
+		if op.Code == k1.Put {
+			a.Key = string(op.Key)
+		}
+		to.Answers, values = append(to.Answers, a), append(values, string(op.Value))
 	}
-	out.Output = []byte(strings.Join(values, "\n"))
-	return out, nil
+	to.Output = []byte(strings.Join(values, "\n"))
+	if len(ops) == 0 {
+		to.Outcome = outcomeDropped
+	}
+	return nil
 }
 
 // lastWords returns what a kernel that could not start wrote.

@@ -100,7 +100,8 @@ func readManifest(dir string) (*manifest.Manifest, []byte, error) {
 	if errors.As(err, &found) {
 		errs := make([]error, len(found))
 		for i, p := range found {
-			errs[i] = pipeline.Fail(p.Code, "%s: %s", file, p)
+			line, column := manifest.Locate(raw, p)
+			errs[i] = pipeline.Fail(p.Code, "%s:%d:%d: %s", file, line, column, p)
 		}
 		err = errors.Join(errs...)
 	}
@@ -143,6 +144,9 @@ func (s *subject) report() pipeline.KernelReport {
 	dialect, found := host.Inspect(s.wasm, uint64(s.limits.Memory))
 	r := pipeline.KernelReport{File: s.file, Digest: s.digest, Dialect: string(dialect), Wants: s.wants(),
 		Problems: list(s.problems), Cases: []pipeline.KernelCase{}}
+	if note := staleNote(s.file); note != "" {
+		r.Notes = append(r.Notes, note)
+	}
 	for _, f := range found {
 		r.Problems = append(r.Problems, pipeline.KernelProblem{Code: f.Code, Message: f.Message, Hint: f.Hint})
 	}

@@ -227,7 +227,7 @@ func TestBuildRefuses(t *testing.T) {
 	}
 	file := filepath.Join(dir, manifestFile)
 	for _, tc := range []struct{ text, want string }{
-		{`{"name":"k"}`, "kernel.json: version"},
+		{`{"name":"k"}`, "kernel.json:1:1: version"},
 		{`{"name":"k","version":"1.0.0"}`, "none of the languages go"}, // what follows needs it
 	} {
 		if err := os.WriteFile(file, []byte(tc.text), 0o600); err != nil {
@@ -265,5 +265,25 @@ func TestRunHasKeyMetaAndReplay(t *testing.T) {
 	got, err = Run(t.Context(), pipeline.KernelRun{Use: filepath.Join(loop, "k.wasm"), Replay: true, Limits: map[string]string{"fuel": "1000", "timeout": "200ms"}})
 	if err != nil || got.Code != "kernel-fuel" || !strings.Contains(got.Trace.Cause, "ran longer than 200ms") {
 		t.Errorf("%+v, %+v, %v", got, got.Trace, err)
+	}
+}
+
+// TestProblemsHaveAPlace: in the manifest of a project and in its golden cases.
+func TestProblemsHaveAPlace(t *testing.T) {
+	dir := project(t, w.Guest{}, `{"name":"k","version":"1.0.0"}`)
+	bad := "{\"name\":\"k\",\n  \"version\":\"1.0.0\",\n  \"stat\":\"pure\"}"
+	if err := os.WriteFile(filepath.Join(dir, manifestFile), []byte(bad), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Tools{}.Check(t.Context(), pipeline.KernelTarget{Path: dir})
+	if want := filepath.Join(dir, manifestFile) + ":3:3: stat: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	dir = project(t, w.Guest{}, `{"name":"k","version":"1.0.0"}`, "{\"name\":\"a\",\n \"vlue\":\"\"}", "{\n\"name\": b}")
+	_, err = Tools{}.Test(t.Context(), pipeline.KernelTest{KernelTarget: pipeline.KernelTarget{Path: dir}})
+	for _, want := range []string{"a.json:2:2: vlue: ", "b.json:2:9: not JSON: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }

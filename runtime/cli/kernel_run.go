@@ -26,7 +26,8 @@ func (a *app) kernelRun() *cobra.Command {
 		Use:   "run FILE",
 		Short: "Runs a kernel on one item",
 		Long: "Gives standard input to the kernel as one item and writes the result's bytes to standard output.\n" +
-			"With --json the outcome (outcome, fuel, time, logs) is one object on standard error.\n" +
+			"The outcome is ok, dropped (the kernel gave no answer), skipped or error; only the last is a failure.\n" +
+			"With --json it is one object on standard error, with answers, fuel, time and logs.\n" +
 			"With --replay an item that fails is run once more on the module as its compiler wrote it, without\n" +
 			"fuel, and the functions on its stack are shown with file and line, if it has debug information.",
 		Example: "  waybill kernel run readable.wasm --with '{\"minWords\":20}' --json < body > result\n" +
@@ -170,15 +171,37 @@ func (a *app) printKernelResult(res pipeline.KernelResult) error {
 		}
 		fmt.Fprintf(a.stderr, "%s: %s in %s%s, kernel %s (%s)\n", res.Outcome, count(int64(len(res.Output)), "byte"),
 			res.Elapsed.Round(time.Microsecond), fuel, res.Digest.Short(), res.Dialect)
+		a.printAnswers(res)
 		if res.Error != "" {
 			fmt.Fprintf(a.stderr, "%s: %s\n", paint(a.stderr, red, dash(res.Code)), joined(res.Error))
 		}
 		a.printTrace(res.Trace)
 	}
-	if res.Outcome != "ok" {
+	if res.Outcome == "error" {
 		return silent(exitFailed)
 	}
 	return nil
+}
+
+// printAnswers says what the output's bytes do not: why a record was skipped, and
+// how many answers there are, with their ports and keys.
+func (a *app) printAnswers(res pipeline.KernelResult) {
+	if res.Reason != "" {
+		fmt.Fprintf(a.stderr, "reason: %s\n", joined(res.Reason))
+	}
+	if len(res.Answers) == 1 && res.Answers[0].Port == "" && res.Answers[0].Key == "" {
+		return
+	}
+	for n, answer := range res.Answers {
+		line := fmt.Sprintf("answer %d: %s of %s", n+1, answer.Op, count(int64(answer.Bytes), "byte"))
+		if answer.Port != "" {
+			line += " to port " + plain(answer.Port)
+		}
+		if answer.Key != "" {
+			line += fmt.Sprintf(", key %q", answer.Key)
+		}
+		fmt.Fprintln(a.stderr, line)
+	}
 }
 
 // printTrace shows where in the source a replay ended, innermost function

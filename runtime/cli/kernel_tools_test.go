@@ -181,6 +181,35 @@ func TestKernelRunShowsTheReplay(t *testing.T) {
 	}
 }
 
+// TestKernelRunTellsAnswersApart: what its standard output cannot show, and that
+// neither is a failure.
+func TestKernelRunTellsAnswersApart(t *testing.T) {
+	t.Setenv("WAYBILL_CACHE", t.TempDir())
+	file := filepath.Join(t.TempDir(), "k.wasm")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, res := range map[string]pipeline.KernelResult{
+		"dropped: 0 bytes in ":                    {Outcome: "dropped"},
+		"reason: seen before\n":                   {Outcome: "skipped", Reason: "seen before"},
+		"answer 1: keep of 1 byte to port rest\n": {Outcome: "ok", Answers: []pipeline.KernelAnswer{{Op: "keep", Port: "rest", Bytes: 1}}},
+		"answer 1: put of 2 bytes, key \"a\"\nanswer 2: put of 0 bytes\n": {Outcome: "ok",
+			Answers: []pipeline.KernelAnswer{{Op: "put", Key: "a", Bytes: 2}, {Op: "put"}}},
+		`"answers":[{"op":"slice","bytes":3}]`: {Outcome: "ok", Answers: []pipeline.KernelAnswer{{Op: "slice", Bytes: 3}}},
+	} {
+		p := Parts{Kernels: fakeKernels{run: func(context.Context, pipeline.KernelRun) (pipeline.KernelResult, error) { return res, nil }}}
+		args := []string{"kernel", "run", file}
+		if strings.HasPrefix(want, `"`) {
+			args = append(args, "--json")
+		}
+		r := run(t, p, "", args...)
+		if r.code != exitOK {
+			t.Errorf("%q: exit code %d", want, r.code)
+		}
+		wantIn(t, "stderr", r.stderr, want)
+	}
+}
+
 // TestModulesDoNotSteerTheTerminal: names and messages are theirs.
 func TestModulesDoNotSteerTheTerminal(t *testing.T) {
 	t.Setenv("WAYBILL_CACHE", t.TempDir())
@@ -203,8 +232,9 @@ func TestModulesDoNotSteerTheTerminal(t *testing.T) {
 			return pipeline.KernelModule{}, errors.New(evil)
 		},
 		run: func(context.Context, pipeline.KernelRun) (pipeline.KernelResult, error) {
-			return pipeline.KernelResult{Outcome: "error", Error: evil, Trace: &pipeline.KernelTrace{Cause: evil, Logs: evil,
-				Frames: []pipeline.KernelFrame{{Func: evil, Source: []string{evil}}}}}, nil
+			return pipeline.KernelResult{Outcome: "error", Error: evil, Reason: evil,
+				Answers: []pipeline.KernelAnswer{{Op: "put", Port: evil, Key: evil}}, Trace: &pipeline.KernelTrace{Cause: evil, Logs: evil,
+					Frames: []pipeline.KernelFrame{{Func: evil, Source: []string{evil}}}}}, nil
 		},
 	}
 	for _, args := range [][]string{{"inspect", "k"}, {"check", "k"}, {"build"}, {"run", file, "--replay"}} {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"syscall"
+
+	"github.com/waybill-dev/waybill/internal/netpolicy"
 )
 
 // explain makes an Error out of a failed exchange. The errors of package net
@@ -20,6 +22,8 @@ func explain(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return refused
+	case errors.Is(err, netpolicy.ErrNotPublic):
+		return fault(Denied, "%v", netpolicy.ErrNotPublic)
 	case context.Cause(ctx) == errTimeout:
 		return fault(Failed, "no answer in time")
 	case ctx.Err() != nil:

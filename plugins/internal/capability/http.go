@@ -8,13 +8,15 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/waybill-dev/waybill/internal/netpolicy"
 )
 
 // HTTP is a client that keeps to an HTTPConfig. It keeps no cookies, uses no
 // proxy and asks nobody that the configuration does not name.
 type HTTP struct {
 	config      HTTPConfig
-	hosts       hostList
+	hosts       netpolicy.Hosts
 	credentials map[string]credential
 	client      http.Client
 }
@@ -22,7 +24,7 @@ type HTTP struct {
 // credential is a Credential ready for use.
 type credential struct {
 	header, value string
-	hosts         hostList
+	hosts         netpolicy.Hosts
 }
 
 // Bounds of connections.
@@ -115,7 +117,7 @@ func (h *HTTP) allows(method string, u *url.URL) error {
 		return fault(Denied, "scheme %.64q is not http or https", u.Scheme)
 	case u.User != nil:
 		return fault(Denied, "a url with a user name")
-	case !h.hosts.allows(u):
+	case !h.hosts.Allows(u):
 		return fault(Denied, "host %.300q is not granted", u.Host)
 	}
 	for _, m := range h.config.Methods {
@@ -137,7 +139,7 @@ func (h *HTTP) credential(name string, u *url.URL) (credential, error) {
 		return c, fault(Denied, "credential %.64q is not granted", name)
 	case u.Scheme != "https" && !h.config.Private:
 		return c, fault(Denied, "a credential goes over https only")
-	case !c.hosts.allows(u):
+	case !c.hosts.Allows(u):
 		return c, fault(Denied, "credential %.64q is not for host %.300q", name, u.Host)
 	}
 	return c, nil

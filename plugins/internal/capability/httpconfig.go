@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/waybill-dev/waybill/internal/netpolicy"
 )
 
 // Defaults and bounds of HTTPConfig.
@@ -23,7 +25,7 @@ const (
 type HTTPConfig struct {
 	// Hosts that may be asked: "api.example.com", "*.example.com" (any name
 	// below, not example.com itself), "192.0.2.7", "[2001:db8::1]", each with or
-	// without a port. Without one, the port is the scheme's: 80 or 443.
+	// without a port; "*" is any. Without one, it is the scheme's: 80 or 443.
 	Hosts []string
 	// Methods that may be used; GET and HEAD by default.
 	Methods []string
@@ -66,9 +68,6 @@ func (c HTTPConfig) withDefaults() HTTPConfig {
 	if c.Response == 0 {
 		c.Response = DefaultHTTPSize
 	}
-	if c.Resolve == nil {
-		c.Resolve = lookup
-	}
 	return c
 }
 
@@ -79,16 +78,16 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 		return nil, join(found)
 	}
 	c = c.withDefaults()
-	h := &HTTP{config: c, hosts: patterns(c.Hosts), credentials: make(map[string]credential)}
+	h := &HTTP{config: c, hosts: netpolicy.ParseHosts(c.Hosts), credentials: make(map[string]credential)}
 	for name, cred := range c.Credentials {
-		ready := credential{http.CanonicalHeaderKey(cred.Header), cred.Value, patterns(cred.Hosts)}
+		ready := credential{http.CanonicalHeaderKey(cred.Header), cred.Value, netpolicy.ParseHosts(cred.Hosts)}
 		if len(ready.hosts) == 0 {
 			ready.hosts = h.hosts
 		}
 		h.credentials[name] = ready
 	}
 	h.client = http.Client{CheckRedirect: h.redirect, Transport: &http.Transport{
-		DialContext:            dialer{c.Resolve, c.Private, c.Timeout}.DialContext,
+		DialContext:            netpolicy.Dialer{Resolve: c.Resolve, Private: c.Private, Timeout: c.Timeout}.DialContext,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    maxIdlePerHost,
 		IdleConnTimeout:        idleTimeout,
@@ -97,17 +96,6 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 		TLSHandshakeTimeout:    handshakeTimeout,
 	}}
 	return h, nil
-}
-
-// patterns reads entries that Problems has seen.
-func patterns(hosts []string) hostList {
-	list := make(hostList, 0, len(hosts))
-	for _, text := range hosts {
-		if p, err := parsePattern(text); err == nil {
-			list = append(list, p)
-		}
-	}
-	return list
 }
 
 // Problems lists what is wrong with the configuration.
@@ -155,7 +143,7 @@ func (c Credential) problems(path string) []Problem {
 func hostProblems(path string, hosts []string) []Problem {
 	var found []Problem
 	for i, text := range hosts {
-		if _, err := parsePattern(text); err != nil {
+		if _, err := netpolicy.ParsePattern(text); err != nil {
 			found = append(found, Problem{fmt.Sprintf("%s[%d]", path, i), err.Error(),
 				"write api.example.com, api.example.com:8443 or *.example.com, without scheme and path"})
 		}

@@ -26,7 +26,7 @@ func httpPlugin(t *testing.T, c capability.HTTPConfig) *Kernel {
 		t.Fatal(err)
 	}
 	o := extismOptions(wasm)
-	o.Grants.HTTP, o.Interpreter = client, raceDetector
+	o.Grants.HTTP = client
 	return compile(t, o)
 }
 

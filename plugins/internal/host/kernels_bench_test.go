@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -85,9 +86,10 @@ func BenchmarkKernel(b *testing.B) {
 				var out []byte
 				perRecord(b, 1, func() { benchSink = work.host(in, out) })
 			})
-			b.Run("raw/"+name, func(b *testing.B) { benchmarkRaw(b, work.name, in) })
 			for _, n := range []int{1, 64} {
 				at := name + "/batch=" + strconv.Itoa(n)
+				b.Run("raw/"+at, func(b *testing.B) { benchmarkRaw(b, work.name, in, n) })
+				b.Run("frame/"+at, func(b *testing.B) { benchmarkFrame(b, work.name, in, n) })
 				b.Run("k1/"+at, func(b *testing.B) { benchmarkK1(b, benchC, work.name, in, n, true) })
 				b.Run("fresh/"+at, func(b *testing.B) { benchmarkK1(b, benchC, work.name, in, n, false) })
 				b.Run("fresh-rust/"+at, func(b *testing.B) { benchmarkK1(b, benchRust, work.name, in, n, false) })
@@ -98,27 +100,29 @@ func BenchmarkKernel(b *testing.B) {
 }
 
 // benchmarkRaw calls the function inside the C kernel as directly as wazero
-// allows, not metered: input copied in, answer copied out, nothing checked.
-func benchmarkRaw(b *testing.B, work string, in []byte) {
+// allows, not metered: input copied in, answer copied out, nothing checked. The
+// answers of a batch are all there at its end, as those of k1 are.
+func benchmarkRaw(b *testing.B, work string, in []byte, n int) {
 	i := instance(b, readBench(b, benchC), []byte("{}"), false, false)
 	raw := i.module.ExportedFunction("raw_" + work)
 	if err := i.reserve(uint32(2 * len(in))); err != nil {
 		b.Fatal(err)
 	}
 	ctx, mem := context.Background(), i.module.Memory()
-	var out []byte
+	answers := make([][]byte, n)
 	var stack [3]uint64
-	perRecord(b, 1, func() {
-		mem.Write(i.in, in)
-		stack = [3]uint64{uint64(i.in), uint64(len(in)), uint64(i.in) + uint64(len(in))}
-		if err := raw.CallWithStack(ctx, stack[:]); err != nil {
-			b.Fatal(err)
+	perRecord(b, n, func() {
+		for r := range answers {
+			mem.Write(i.in, in)
+			stack = [3]uint64{uint64(i.in), uint64(len(in)), uint64(i.in) + uint64(len(in))}
+			if err := raw.CallWithStack(ctx, stack[:]); err != nil {
+				b.Fatal(err)
+			}
+			if work == "map" {
+				answer, _ := mem.Read(i.in+uint32(len(in)), api.DecodeU32(stack[0]))
+				answers[r] = append(answers[r][:0], answer...)
+			}
 		}
-		if work == "map" {
-			answer, _ := mem.Read(i.in+uint32(len(in)), api.DecodeU32(stack[0]))
-			out = append(out[:0], answer...)
-		}
-		benchSink = out
 	})
 }
 
@@ -134,16 +138,49 @@ func benchmarkK1(b *testing.B, file, work string, in []byte, n int, reuse bool) 
 		b.Fatal(err)
 	}
 	b.Cleanup(i.Close)
-	batch := sameRecords(b, in, n)
-	batch.Arena = make([]byte, 0, n*(len(in)+8)+4096)
-	var ops []k1.Op
+	batches := sameRecords(b, in, n)
+	ops := make([][]k1.Op, len(batches))
 	perRecord(b, n, func() {
-		if ops, err = i.Run(context.Background(), ops[:0], batch); err != nil {
-			b.Fatal(err)
+		for f, batch := range batches {
+			if ops[f], err = i.Run(context.Background(), ops[f][:0], batch); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
-	if len(ops) != n {
-		b.Fatalf("%d operations for %d records", len(ops), n)
+	if got := slices.Concat(ops...); len(got) != n {
+		b.Fatalf("%d operations for %d records", len(got), n)
+	}
+}
+
+// benchmarkFrame is the frame and nothing else: the same kernel with the same
+// frames, not metered, without account, limits or context. What k1 takes longer
+// is the price of containment; what this takes longer than raw is the price of
+// the interface.
+func benchmarkFrame(b *testing.B, work string, in []byte, n int) {
+	i := instance(b, readBench(b, benchC), []byte(`{"op":"`+work+`"}`), false, false)
+	batches := sameRecords(b, in, n)
+	ops := make([][]k1.Op, len(batches))
+	if err := i.reserve(batches[0].Size()); err != nil {
+		b.Fatal(err)
+	}
+	ctx := context.Background()
+	perRecord(b, n, func() {
+		for f, batch := range batches {
+			frame, _ := i.memory.view(i.in, batch.Size())
+			batch.Encode(frame)
+			i.stack = [2]uint64{uint64(i.in), uint64(batch.Size())}
+			if err := i.run.CallWithStack(ctx, i.stack[:]); err != nil {
+				b.Fatal(err)
+			}
+			answer, _ := i.memory.view(uint32(i.stack[0]>>32), uint32(i.stack[0]))
+			var err error
+			if ops[f], err = batch.Decode(ops[f][:0], answer); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	if got := slices.Concat(ops...); len(got) != n {
+		b.Fatalf("%d operations for %d records", len(got), n)
 	}
 }
 
@@ -151,29 +188,37 @@ func benchmarkK1(b *testing.B, file, work string, in []byte, n int, reuse bool) 
 // deadline for each call.
 func benchmarkCtxDone(b *testing.B, work string, in []byte, n int) {
 	i := instance(b, readBench(b, benchC), []byte(`{"op":"`+work+`"}`), false, true)
-	batch := sameRecords(b, in, n)
-	batch.Arena = make([]byte, 0, n*(len(in)+8)+4096)
+	batches := sameRecords(b, in, n)
 	i.kernel.Limits.Output = 16 << 20
 	var ops []k1.Op
 	var err error
 	perRecord(b, n, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), i.kernel.Limits.Timeout)
-		defer cancel()
-		if ops, err = i.Run(ctx, ops[:0], batch); err != nil {
-			b.Fatal(err)
+		for _, batch := range batches {
+			ctx, cancel := context.WithTimeout(context.Background(), i.kernel.Limits.Timeout)
+			if ops, err = i.Run(ctx, ops[:0], batch); err != nil {
+				b.Fatal(err)
+			}
+			cancel()
 		}
 	})
 }
 
-func sameRecords(b *testing.B, in []byte, n int) *k1.Batch {
+// sameRecords are n records in the frames that RunAll makes of them, each with
+// room for its answer.
+func sameRecords(b *testing.B, in []byte, n int) (batches []*k1.Batch) {
 	b.Helper()
 	records := make([]k1.Record, n)
 	for i := range records {
 		records[i].Value = in
 	}
-	batch, err := k1.NewBatch(records)
-	if err != nil {
-		b.Fatal(err)
+	for len(records) > 0 {
+		n := cut(records)
+		batch, err := k1.NewBatch(records[:n])
+		if err != nil {
+			b.Fatal(err)
+		}
+		batch.Arena = make([]byte, 0, n*(len(in)+8)+4096)
+		batches, records = append(batches, batch), records[n:]
 	}
-	return batch
+	return batches
 }

@@ -70,6 +70,41 @@ func TestPoisonSpendsItsOwnBudget(t *testing.T) {
 	}
 }
 
+// TestLargeBatchTakesSeveralCalls: the guest keeps the first record of each frame
+// and drops the others.
+func TestLargeBatchTakesSeveralCalls(t *testing.T) {
+	p := pool(t, options(w.Guest{Answer: w.KeepFirst()}.Bytes()))
+	const half = maxTogether / 2
+	for _, tt := range []struct {
+		sizes []int
+		calls string // k: the first of a call
+	}{
+		{nil, ""},
+		{[]int{0, 0, 0}, "k.."},
+		{[]int{half, half, half, half, half}, "k.k.k"},
+		{[]int{half, half + 1, 1, half}, "kk.k"},
+		{[]int{2 * maxTogether, 0, 2 * maxTogether}, "kkk"},
+	} {
+		records, payers := make([]k1.Record, len(tt.sizes)), make([]*pipeline.Budget, len(tt.sizes))
+		for i, n := range tt.sizes {
+			records[i].Value, payers[i] = make([]byte, n), new(pipeline.Budget)
+		}
+		got := ""
+		for i, out := range p.RunAll(t.Context(), 0, records, payers...) {
+			if out.Err != nil {
+				t.Errorf("%v: record %d: %v", tt.sizes, i, out.Err)
+			}
+			got += map[bool]string{true: "k", false: "."}[len(out.Ops) == 1]
+		}
+		if len(payers) > 0 && payers[0].Spent(pipeline.UnitFuel) == 0 {
+			t.Errorf("%v: nobody paid", tt.sizes)
+		}
+		if got != tt.calls {
+			t.Errorf("%v: calls %s, want %s", tt.sizes, got, tt.calls)
+		}
+	}
+}
+
 func TestBisectionEndsWithTheContext(t *testing.T) {
 	g, poison := allergic()
 	p := pool(t, options(g.Bytes()))

@@ -94,7 +94,7 @@ const slice = 1000
 
 func newWorld(tb testing.TB, metered bool, spectest []byte) *world {
 	ctx := context.Background()
-	w := &world{meter: metered, named: make(map[string]api.Module), runtime: wazero.NewRuntimeWithConfig(ctx, engine())}
+	w := &world{meter: metered, named: make(map[string]api.Module), runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler())}
 	tb.Cleanup(func() { _ = w.runtime.Close(ctx) })
 	yield := api.GoFunc(func(_ context.Context, stack []uint64) {
 		w.spent -= int64(stack[0]) - slice
@@ -179,7 +179,7 @@ func TestSpecification(t *testing.T) {
 		t.Fatal(err)
 	}
 	var files []string
-	for _, version := range suites() {
+	for _, version := range []string{"v1", "v2"} {
 		found, err := filepath.Glob(filepath.Join(root, version, "testdata", "*.json"))
 		if err != nil || len(found) < 50 {
 			t.Fatalf("%s: %d tests, %v", version, len(found), err)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,7 +31,7 @@ func ReadCases(dir string, m *manifest.Manifest) ([]Case, error) {
 	for _, name := range names {
 		c, err := readCase(name, m)
 		if err != nil {
-			errs = append(errs, fileError(name, err))
+			errs = append(errs, err)
 			continue
 		}
 		cases = append(cases, c)
@@ -43,30 +42,27 @@ func ReadCases(dir string, m *manifest.Manifest) ([]Case, error) {
 func readCase(name string, m *manifest.Manifest) (Case, error) {
 	raw, err := os.ReadFile(name)
 	if err != nil {
-		return Case{}, err
+		return Case{}, err // it names the file
 	}
 	s, err := m.ParseSample(raw)
 	if err != nil {
-		return Case{}, err
+		return Case{}, located(name, raw, err)
 	}
 	return Case{Sample: *s, File: name}, nil
 }
 
-// fileError puts the file's name before each problem.
-func fileError(name string, err error) error {
+// located puts file, line and column before each problem.
+func located(name string, raw []byte, err error) error {
 	var problems manifest.Error
-	var path *fs.PathError
-	switch {
-	case errors.As(err, &problems):
-		errs := make([]error, len(problems))
-		for i, p := range problems {
-			errs[i] = fmt.Errorf("%s: %s", name, p)
-		}
-		return errors.Join(errs...)
-	case errors.As(err, &path):
-		return err // it names the file
+	if !errors.As(err, &problems) {
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return fmt.Errorf("%s: %w", name, err)
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		line, column := manifest.Locate(raw, p)
+		errs[i] = fmt.Errorf("%s:%d:%d: %s", name, line, column, p)
+	}
+	return errors.Join(errs...)
 }
 
 // Save writes the case back to its file, if that changes it, and tells whether

@@ -184,7 +184,7 @@ func TestCases(t *testing.T) {
 	}
 	write("c.json", `{"name":"x","valve":1}`)
 	write("d.json", `{`)
-	if _, err := samples.ReadCases(dir, m); err == nil || !strings.Contains(err.Error(), "c.json: valve") || !strings.Contains(err.Error(), "d.json: ") {
+	if _, err := samples.ReadCases(dir, m); err == nil || !strings.Contains(err.Error(), "c.json:1:13: valve") || !strings.Contains(err.Error(), "d.json:1:1: ") {
 		t.Errorf("bad cases: %v", err)
 	}
 }

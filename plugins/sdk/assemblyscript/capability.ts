@@ -24,7 +24,7 @@ declare function importRest(from: i32, buffer: usize, size: i32): i64;
 /** How much of an answer is received at first; the rest is fetched by a second call. */
 const FIRST: i32 = 4096;
 
-/** Errors that a kernel may tell apart; others are the host's words. */
+/** What errors begin with that a kernel may tell apart (startsWith); the host's own words follow, or stand alone. */
 export const NOT_GRANTED = "not granted by the pipeline";
 export const NOT_FOUND = "not found";
 export const OVER_LIMIT = "over a limit of the pipeline";
@@ -158,11 +158,12 @@ function receive(n: i64, first: ArrayBuffer): Answer {
   return answer;
 }
 
+/** The error that a negative answer stands for, with the host's message. */
 function errorOf(code: i64): string {
-  if (code == -1) return NOT_GRANTED;
-  if (code == -2) return NOT_FOUND;
-  if (code == -3) return OVER_LIMIT;
   const buffer = new ArrayBuffer(1024);
   const n = importRest(0, changetype<usize>(buffer), buffer.byteLength);
-  return n > 0 ? String.UTF8.decodeUnsafe(changetype<usize>(buffer), <usize>min(n, buffer.byteLength)) : "failed in the host";
+  const why = n > 0 ? String.UTF8.decodeUnsafe(changetype<usize>(buffer), <usize>min(n, buffer.byteLength)) : "";
+  const kind = code == -1 ? NOT_GRANTED : code == -2 ? NOT_FOUND : code == -3 ? OVER_LIMIT : "";
+  if (kind.length == 0) return why.length > 0 ? why : "failed in the host";
+  return why.length > 0 ? kind + ": " + why : kind;
 }

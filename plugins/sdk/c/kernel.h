@@ -130,8 +130,10 @@ k1_answer k1_blob(const void *digest, size_t len);
 k1_answer k1_secret(const void *name, size_t len);
 /* A value of the kernel's state, which lasts from record to record. */
 k1_answer k1_state_get(const void *key, size_t key_len);
-/* 0 or a code; an empty value deletes the key. */
+/* 0 or a code, which k1_reason explains; an empty value deletes the key. */
 int k1_state_put(const void *key, size_t key_len, const void *value, size_t len);
+/* The host's message about the last of these calls, if it answered with a code. */
+k1_bytes k1_reason(void);
 
 /* Empty fields are left out; an empty method is GET. */
 typedef struct {

@@ -390,7 +390,7 @@ pub fn http(memory: std.mem.Allocator, q: Request) HostError!Response {
     return .{ .status = std.mem.readIntLittle(u32, answer[0..4]), .headers = answer[8..head], .body = answer[head..] };
 }
 
-/// The host's message about the last error.Failed.
+/// The host's message about the last of these errors, whichever it is; ask for it at once.
 pub fn reason(memory: std.mem.Allocator) HostError![]const u8 {
     const text = try memory.alloc(u8, 4096);
     return text[0..try checked(host.rest(0, text.ptr, text.len))];

@@ -39,6 +39,11 @@ int k1_state_put(const void *key, size_t key_len, const void *value, size_t len)
 	return (int)k1_host_state_put(key, key_len, value, len);
 }
 
+k1_bytes k1_reason(void) {
+	uint8_t *buf = k1_alloc(K1__FIRST);
+	return (k1_bytes){buf, (size_t)k1_host_rest(0, buf, K1__FIRST)};
+}
+
 /* Appends "name":"text" with JSON's escapes. */
 static uint8_t *k1__member(uint8_t *p, const char *name, size_t name_len, k1_bytes text) {
 	static const char hex[] = "0123456789abcdef";

@@ -49,28 +49,51 @@ impl<E: std::error::Error> From<E> for Error {
     }
 }
 
-/// Why the host did not do what it was asked for.
+/// Why the host did not do what it was asked for: the kind, and the host's own words,
+/// which name what is missing (`HostError::NotGranted(why)`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostError {
     /// The pipeline does not grant it; see `grant` of the stage.
-    NotGranted,
+    NotGranted(String),
     /// There is no such thing.
-    NotFound,
+    NotFound(String),
     /// It goes beyond a limit of the grant.
-    Limit,
-    /// It was tried and failed, for this reason.
+    Limit(String),
+    /// It was tried and failed.
     Failed(String),
 }
 
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HostError::NotGranted => f.write_str("not granted by the pipeline"),
-            HostError::NotFound => f.write_str("not found"),
-            HostError::Limit => f.write_str("over a limit of the grant"),
-            HostError::Failed(message) => f.write_str(message),
+        let (kind, why) = match self {
+            HostError::NotGranted(why) => ("not granted by the pipeline", why),
+            HostError::NotFound(why) => ("not found", why),
+            HostError::Limit(why) => ("over a limit of the grant", why),
+            HostError::Failed(why) => return f.write_str(why),
+        };
+        f.write_str(kind)?;
+        if why.is_empty() {
+            return Ok(());
         }
+        write!(f, ": {}", why)
     }
 }
 
 impl std::error::Error for HostError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_the_hosts_words() {
+        for (error, text) in [
+            (HostError::NotGranted("host a is not granted".into()), "not granted by the pipeline: host a is not granted"),
+            (HostError::NotFound("no blob b".into()), "not found: no blob b"),
+            (HostError::Limit(String::new()), "over a limit of the grant"),
+            (HostError::Failed("refused".into()), "refused"),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

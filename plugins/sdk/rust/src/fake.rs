@@ -83,42 +83,40 @@ pub(crate) unsafe fn counter(id: i32, delta: i64) {
 }
 
 pub(crate) unsafe fn state_get(key: *const u8, key_len: usize, buf: *mut u8, cap: usize) -> i64 {
-    look_up(|w| &w.state, bytes(key, key_len), buf, cap)
+    look_up("state", |w| &w.state, bytes(key, key_len), buf, cap)
 }
 
 pub(crate) unsafe fn state_put(key: *const u8, key_len: usize, value: *const u8, value_len: usize) -> i64 {
     let (key, value) = (bytes(key, key_len), bytes(value, value_len));
-    WORLD.with(|w| match &mut w.borrow_mut().state {
-        None => -1,
+    let granted = WORLD.with(|w| match &mut w.borrow_mut().state {
+        None => false,
         Some(state) => {
             if value.is_empty() {
                 state.remove(key);
             } else {
                 state.insert(key.into(), value.into());
             }
-            0
+            true
         }
-    })
+    });
+    if granted { 0 } else { refuse(-1, "no grant of state") }
 }
 
 pub(crate) unsafe fn http(ptr: *const u8, len: usize, buf: *mut u8, cap: usize) -> i64 {
     let answer = WORLD.with(|w| w.borrow().http.as_ref().map(|answer| answer(bytes(ptr, len))));
     match answer {
-        None => -1,
+        None => refuse(-1, "no grant of http"),
         Some(Ok(answer)) => deliver(answer, buf, cap),
-        Some(Err(message)) => {
-            deliver(message.into_bytes(), buf, 0);
-            -4
-        }
+        Some(Err(message)) => refuse(-4, &message),
     }
 }
 
 pub(crate) unsafe fn blob(ptr: *const u8, len: usize, buf: *mut u8, cap: usize) -> i64 {
-    look_up(|w| &w.blobs, bytes(ptr, len), buf, cap)
+    look_up("blob", |w| &w.blobs, bytes(ptr, len), buf, cap)
 }
 
 pub(crate) unsafe fn secret(ptr: *const u8, len: usize, buf: *mut u8, cap: usize) -> i64 {
-    look_up(|w| &w.secrets, bytes(ptr, len), buf, cap)
+    look_up("secret", |w| &w.secrets, bytes(ptr, len), buf, cap)
 }
 
 pub(crate) unsafe fn rest(from: i32, buf: *mut u8, cap: usize) -> i64 {
@@ -128,13 +126,19 @@ pub(crate) unsafe fn rest(from: i32, buf: *mut u8, cap: usize) -> i64 {
     n as i64
 }
 
-unsafe fn look_up(map: impl Fn(&World) -> &Option<Map>, key: &[u8], buf: *mut u8, cap: usize) -> i64 {
+unsafe fn look_up(what: &str, map: impl Fn(&World) -> &Option<Map>, key: &[u8], buf: *mut u8, cap: usize) -> i64 {
     let found = WORLD.with(|w| map(&w.borrow()).as_ref().map(|m| m.get(key).cloned()));
     match found {
-        None => -1,
-        Some(None) => -2,
+        None => refuse(-1, &format!("no grant of {}", what)),
+        Some(None) => refuse(-2, &format!("no such {}", what)),
         Some(Some(value)) => deliver(value, buf, cap),
     }
+}
+
+/// Keeps the message of a negative answer for `rest`.
+fn refuse(code: i64, message: &str) -> i64 {
+    WORLD.with(|w| w.borrow_mut().last = message.into());
+    code
 }
 
 /// Copies the beginning of an answer, keeps it for `rest` and returns its length.

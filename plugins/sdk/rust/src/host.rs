@@ -43,7 +43,7 @@ pub fn secret(name: &str) -> Result<Vec<u8>, HostError> {
 /// Reads from the lane's state; `None` if there is no such key. Needs the grant `state`.
 pub fn state_get(key: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
     match answer(|buf, cap| unsafe { imports::state_get(key.as_ptr(), key.len(), buf, cap) }) {
-        Err(HostError::NotFound) => Ok(None),
+        Err(HostError::NotFound(_)) => Ok(None),
         other => other.map(Some),
     }
 }
@@ -83,19 +83,20 @@ fn rest(from: usize, buf: &mut [u8]) -> usize {
     got
 }
 
-/// The answer's length, or the error that a negative one means.
+/// The answer's length, or the error that a negative one means, with the host's message.
 fn check(answer: i64) -> Result<usize, HostError> {
-    match answer {
-        -1 => Err(HostError::NotGranted),
-        -2 => Err(HostError::NotFound),
-        -3 => Err(HostError::Limit),
-        n if n < 0 => {
-            let mut text = [0; 512];
-            let n = rest(0, &mut text);
-            Err(HostError::Failed(String::from_utf8_lossy(&text[..n]).into_owned()))
-        }
-        n => Ok(n as usize),
+    if answer >= 0 {
+        return Ok(answer as usize);
     }
+    let mut text = [0; 1024];
+    let n = rest(0, &mut text);
+    let why = String::from_utf8_lossy(&text[..n]).into_owned();
+    Err(match answer {
+        -1 => HostError::NotGranted(why),
+        -2 => HostError::NotFound(why),
+        -3 => HostError::Limit(why),
+        _ => HostError::Failed(why),
+    })
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -125,10 +126,11 @@ mod tests {
     #[test]
     fn nothing_is_granted_at_first() {
         Host::reset();
-        assert_eq!(blob("sha256:00"), Err(HostError::NotGranted));
-        assert_eq!(secret("token"), Err(HostError::NotGranted));
-        assert_eq!(state_get(b"k"), Err(HostError::NotGranted));
-        assert_eq!(state_put(b"k", b"v"), Err(HostError::NotGranted));
+        let denied = |what: &str| HostError::NotGranted(format!("no grant of {}", what));
+        assert_eq!(blob("sha256:00"), Err(denied("blob")));
+        assert_eq!(secret("token"), Err(denied("secret")));
+        assert_eq!(state_get(b"k"), Err(denied("state")));
+        assert_eq!(state_put(b"k", b"v"), Err(denied("state")));
     }
 
     #[test]
@@ -138,7 +140,7 @@ mod tests {
             Host::reset().blob("sha256:00", &content);
             assert_eq!(blob("sha256:00"), Ok(content), "{n} bytes");
         }
-        assert_eq!(blob("sha256:01"), Err(HostError::NotFound));
+        assert_eq!(blob("sha256:01"), Err(HostError::NotFound("no such blob".into())));
     }
 
     #[test]
@@ -164,7 +166,8 @@ mod tests {
 
     #[test]
     fn negative_answers_are_errors() {
-        assert_eq!(check(-3), Err(HostError::Limit));
+        Host::reset();
+        assert_eq!(check(-3), Err(HostError::Limit(String::new())));
         assert_eq!(check(7), Ok(7));
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn says_why_it_failed() {
         Host::reset();
-        assert_eq!(Request::get("http://example.com/").send(), Err(HostError::NotGranted));
+        assert_eq!(Request::get("http://example.com/").send(), Err(HostError::NotGranted("no grant of http".into())));
         Host::reset().http(|_| Err("refused".into()));
         assert_eq!(Request::get("http://example.com/").send(), Err(HostError::Failed("refused".into())));
         Host::reset().http(|_| Ok(vec![200, 0, 0, 0, 9, 0, 0, 0]));

@@ -133,6 +133,7 @@ static void test_http(void) {
 	answer_len = K1_NOT_GRANTED;
 	r = k1_http(&(k1_request){.method = text("POST"), .url = text("u"), .credential = text("me")});
 	CHECK(r.code == K1_NOT_GRANTED && r.body.len == 4096);
+	CHECK(k1_reason().len == 4096);
 	head = "{\"method\":\"POST\",\"url\":\"u\",\"credential\":\"me\"}";
 	CHECK(asked_len == 4 + strlen(head) && memcmp(asked + 4, head, strlen(head)) == 0);
 	k1__free_allocated();

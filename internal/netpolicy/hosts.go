@@ -1,4 +1,4 @@
-package capability
+package netpolicy
 
 import (
 	"fmt"
@@ -8,19 +8,20 @@ import (
 	"strings"
 )
 
-// pattern is one entry of an allow-list of hosts.
-type pattern struct {
+// Pattern is one entry of a list of hosts.
+type Pattern struct {
 	host string // lower case, an address in its shortest form
 	tree bool   // every name below host, not host itself
-	port string // empty: the default one of the scheme
+	port string // empty: none was given; "*": any
 }
 
-// parsePattern reads "host", "host:port", "*.host", "*.host:port".
-func parsePattern(text string) (pattern, error) {
-	var p pattern
+// ParsePattern reads "host", "host:port", "*.host", "*.host:port"; the port "*"
+// is any port.
+func ParsePattern(text string) (Pattern, error) {
+	var p Pattern
 	host := strings.ToLower(text)
 	if h, port, err := net.SplitHostPort(host); err == nil {
-		if !isPort(port) {
+		if port != anyPort && !isPort(port) {
 			return p, fmt.Errorf("%q is not a port", port)
 		}
 		host, p.port = h, port
@@ -35,11 +36,14 @@ func parsePattern(text string) (pattern, error) {
 	if !isName(p.host) {
 		return p, fmt.Errorf("%q is neither a host name nor an address", text)
 	}
-	if p.tree && !strings.Contains(p.host, ".") {
+	if p.tree && p.host != "localhost" && !strings.Contains(p.host, ".") { // *.localhost is this machine (RFC 6761)
 		return p, fmt.Errorf("%q covers a whole top-level domain", text)
 	}
 	return p, nil
 }
+
+// anyPort is the port of a pattern that covers all of them.
+const anyPort = "*"
 
 func isPort(s string) bool {
 	n := 0
@@ -72,32 +76,51 @@ func isName(s string) bool {
 	return true
 }
 
-// hostList is an allow-list of hosts.
-type hostList []pattern
+// Hosts is a list of hosts.
+type Hosts []Pattern
 
-// allows tells whether a URL's host and port are on the list.
-func (l hostList) allows(u *url.URL) bool {
+// ParseHosts reads a list and leaves out what ParsePattern refuses: whoever
+// reads a user's list reports that first.
+func ParseHosts(texts []string) Hosts {
+	list := make(Hosts, 0, len(texts))
+	for _, text := range texts {
+		if p, err := ParsePattern(text); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Allows tells whether a URL's host and port are on the list. An entry without a
+// port stands for the scheme's own one.
+func (l Hosts) Allows(u *url.URL) bool {
+	usual := defaultPort(u.Scheme)
+	return l.match(u, func(p Pattern, port string) bool { return port == p.port || p.port == "" && port == usual })
+}
+
+// Denies tells whether a URL's host and port are on the list, read as a list of
+// what is forbidden: an entry without a port stands for all of them.
+func (l Hosts) Denies(u *url.URL) bool {
+	return l.match(u, func(p Pattern, port string) bool { return p.port == "" || port == p.port })
+}
+
+func (l Hosts) match(u *url.URL, portMatches func(Pattern, string) bool) bool {
 	host, port := strings.ToLower(u.Hostname()), u.Port()
 	if addr, err := netip.ParseAddr(host); err == nil {
 		host = addr.String()
 	}
-	usual := defaultPort(u.Scheme)
 	if port == "" {
-		port = usual
+		port = defaultPort(u.Scheme)
 	}
 	for _, p := range l {
-		want := p.port
-		if want == "" {
-			want = usual
-		}
-		if port == want && p.covers(host) {
+		if p.covers(host) && (p.port == anyPort || portMatches(p, port)) {
 			return true
 		}
 	}
 	return false
 }
 
-func (p pattern) covers(host string) bool {
+func (p Pattern) covers(host string) bool {
 	if !p.tree {
 		return host == p.host
 	}
@@ -106,7 +129,7 @@ func (p pattern) covers(host string) bool {
 }
 
 func defaultPort(scheme string) string {
-	if scheme == "https" {
+	if scheme == "https" || scheme == "wss" {
 		return "443"
 	}
 	return "80"

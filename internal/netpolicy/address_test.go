@@ -1,4 +1,4 @@
-package capability
+package netpolicy
 
 import (
 	"net/netip"
@@ -27,19 +27,19 @@ func TestAddresses(t *testing.T) {
 		"ff02::1": never, "ff0e::1": never,
 	} {
 		a := netip.AddrPortFrom(netip.MustParseAddr(text), 80).String()
-		if got := (dialer{}).control("tcp", a, nil) == nil; got != (want == public) {
+		if got := (Dialer{}).control("tcp", a, nil) == nil; got != (want == public) {
 			t.Errorf("%s: allowed is %t, it is %s", text, got, want)
 		}
-		if got := (dialer{private: true}).control("tcp", a, nil) == nil; got != (want != never) {
+		if got := (Dialer{Private: true}).control("tcp", a, nil) == nil; got != (want != never) {
 			t.Errorf("%s: allowed is %t with private, it is %s", text, got, want)
 		}
 	}
 	for _, text := range []string{"", "example.com:80", "8.8.8.8", "8.8.8.8:x"} {
-		if (dialer{private: true}).control("tcp", text, nil) == nil {
+		if (Dialer{Private: true}).control("tcp", text, nil) == nil {
 			t.Errorf("%q was taken for an address", text)
 		}
 	}
-	if isPublic(netip.Addr{}) || isHost(netip.Addr{}) {
+	if IsPublic(netip.Addr{}) || IsHost(netip.Addr{}) {
 		t.Error("no address at all is one")
 	}
 }

@@ -1,4 +1,4 @@
-package capability
+package netpolicy
 
 import (
 	"net/url"
@@ -7,9 +7,9 @@ import (
 )
 
 func TestHostsOnTheList(t *testing.T) {
-	list := patterns([]string{"api.example.com", "Case.Example.COM", "port.example.com:8443", "*.tree.example.com", "*.p.example.com:81",
-		"192.0.2.7", "192.0.2.8:8080", "2001:db8::1", "[2001:db8::2]", "[2001:db8:0::3]:8080", "localhost:9000"})
-	if len(list) != 11 {
+	list := ParseHosts([]string{"api.example.com", "Case.Example.COM", "port.example.com:8443", "*.tree.example.com", "*.p.example.com:81",
+		"192.0.2.7", "192.0.2.8:8080", "2001:db8::1", "[2001:db8::2]", "[2001:db8:0::3]:8080", "localhost:9000", "*.any.example.com:*", "*.localhost:9001"})
+	if len(list) != 13 {
 		t.Fatalf("%d patterns were read", len(list))
 	}
 	for text, want := range map[string]bool{
@@ -50,13 +50,18 @@ func TestHostsOnTheList(t *testing.T) {
 		"http://[2001:db8::1%25eth0]/":         false,
 		"http://localhost:9000/":               true,
 		"http://localhost/":                    false,
+		"http://a.any.example.com/":            true,
+		"http://a.localhost:9001/":             true,
+		"http://localhost:9001/":               false,
+		"https://a.any.example.com:81/":        true,
+		"https://any.example.com:81/":          false,
 		"http://api.example.com@example.com/x": false,
 	} {
 		u, err := url.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := list.allows(u); got != want {
+		if got := list.Allows(u); got != want {
 			t.Errorf("%s: %t, want %t", text, got, want)
 		}
 	}
@@ -67,8 +72,31 @@ func TestPatternsThatCannotBe(t *testing.T) {
 		"example.com:", "example.com:0", "example.com:080", "example.com:65536", "example.com:99999999999999999999", "example.com:http",
 		"exämple.com", "a..example.com", "-a.example.com", "a-.example.com", "user@example.com", "example.com.", "fe80::1%eth0",
 		strings.Repeat("a", 64) + ".example.com", strings.Repeat("abcdefgh.", 30) + "com"} {
-		if p, err := parsePattern(text); err == nil {
+		if p, err := ParsePattern(text); err == nil {
 			t.Errorf("%q was read as %+v", text, p)
+		}
+	}
+}
+
+// A list of what is forbidden is read the other way round: without a port, all
+// ports are meant.
+func TestHostsThatAreForbidden(t *testing.T) {
+	list := ParseHosts([]string{"bad.example.com", "port.example.com:81", "*.tree.example.com"})
+	for text, want := range map[string]bool{
+		"http://bad.example.com/":         true,
+		"https://BAD.example.com:8443/":   true,
+		"https://port.example.com:81/":    true,
+		"https://port.example.com/":       false,
+		"http://a.tree.example.com:8080/": true,
+		"http://tree.example.com/":        false,
+		"http://good.example.com/":        false,
+	} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := list.Denies(u); got != want {
+			t.Errorf("%s: %t, want %t", text, got, want)
 		}
 	}
 }
