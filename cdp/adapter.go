@@ -18,6 +18,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"github.com/waybill-dev/waybill/cdp/egress"
 )
 
 // wire is the protocol connection to one browser.
@@ -25,6 +27,8 @@ type wire struct {
 	ctx     context.Context // a chromedp context with the browser in it
 	cancel  context.CancelFunc
 	browser *chromedp.Browser
+	egress  *egress.Proxy // nil: pages go out directly
+	way     *egress.Lease // of the default context; nil without a proxy
 }
 
 // attached hands chromedp a browser that we launched ourselves, because we own
@@ -45,7 +49,12 @@ func (a *attached) Attaches() bool { return true }
 // connect speaks to a browser over its debugging pipe. It blocks until the
 // browser answers.
 func connect(ctx context.Context, r io.ReadCloser, w io.WriteCloser, logf func(string, ...any)) (*wire, Version, error) {
-	root, cancelRoot := chromedp.NewAllocatorContext(context.Background(), &attached{r, w, logf})
+	return handshake(ctx, &attached{r, w, logf})
+}
+
+// handshake asks the browser behind an allocator who it is.
+func handshake(ctx context.Context, a chromedp.Allocator) (*wire, Version, error) {
+	root, cancelRoot := chromedp.NewAllocatorContext(context.Background(), a)
 	tab, cancelTab := chromedp.NewContext(root)
 	stop := context.AfterFunc(ctx, cancelRoot)
 	defer stop()
@@ -97,25 +106,33 @@ func (w *wire) closeTarget(ctx context.Context, targetID string) error {
 	return err
 }
 
-// tab is one page in a browser context of its own.
+// tab is one page, in a browser context of its own or, with a profile that is
+// kept, in the browser's default one.
 type tab struct {
 	wire      *wire
-	contextID proto.BrowserContextID
+	contextID proto.BrowserContextID // empty: the default context
 	targetID  string
 	target    *chromedp.Target
 	cancel    context.CancelFunc
+	egress    *egress.Lease // nil without a proxy
+	unwatch   func() bool   // ends the watch that closes egress with the connection; nil: it is not the tab's own
+	gone      chan struct{} // closed by dispose
 }
 
-// open makes a browser context with one page. on receives the page's events, on
-// the reader of the page: it must neither block nor send commands.
-func (w *wire) open(ctx context.Context, o PageOptions, on func(event)) (*tab, error) {
-	disposable := true
-	made, err := proto.Call(ctx, w.browser, target.CreateBrowserContext, target.CreateBrowserContextParams{DisposeOnDetach: &disposable})
-	if err != nil {
-		return nil, err
+// open opens a page, in a new browser context if own is set. on receives the
+// page's events, on the reader of the page: it must neither block nor send
+// commands.
+func (w *wire) open(ctx context.Context, o PageOptions, own bool, on func(event)) (*tab, error) {
+	t := &tab{wire: w, egress: w.way, gone: make(chan struct{})}
+	options := []chromedp.ContextOption{chromedp.WithListener(translate(on))}
+	if own {
+		if err := t.createContext(ctx); err != nil {
+			return nil, err
+		}
+		options = append(options, chromedp.WithExistingBrowserContext(t.contextID))
 	}
-	t := &tab{wire: w, contextID: made.BrowserContextID}
-	tabCtx, cancel := chromedp.NewContext(w.ctx, chromedp.WithExistingBrowserContext(t.contextID), chromedp.WithListener(translate(on)))
+	var err error
+	tabCtx, cancel := chromedp.NewContext(w.ctx, options...)
 	t.cancel = cancel
 	// The context of the first Do owns the page, so the caller's context only
 	// watches it.
@@ -124,7 +141,9 @@ func (w *wire) open(ctx context.Context, o PageOptions, on func(event)) (*tab, e
 	if err == nil {
 		t.target = chromedp.FromContext(tabCtx).Target
 		t.targetID = string(t.target.TargetID)
-		err = t.configure(ctx, o)
+		if err = t.quieten(ctx); err == nil {
+			err = t.configure(ctx, o)
+		}
 	}
 	if !stop() && err == nil {
 		err = ctx.Err()
@@ -137,12 +156,10 @@ func (w *wire) open(ctx context.Context, o PageOptions, on func(event)) (*tab, e
 
 // configure sets what holds for the page's whole life.
 func (t *tab) configure(ctx context.Context, o PageOptions) error {
-	_, err := proto.Call(ctx, t.wire.browser, browserdomain.SetDownloadBehavior, browserdomain.SetDownloadBehaviorParams{
-		Behavior: browserdomain.SetDownloadBehaviorBehaviorDeny, BrowserContextID: t.contextID})
-	if err != nil {
+	if err := t.denyDownloads(ctx); err != nil {
 		return err
 	}
-	_, err = proto.Call(ctx, t.target, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+	_, err := proto.Call(ctx, t.target, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
 		Width: int64(o.Width), Height: int64(o.Height), DeviceScaleFactor: 1})
 	if err != nil || o.UserAgent == "" {
 		return err
@@ -153,6 +170,15 @@ func (t *tab) configure(ctx context.Context, o PageOptions) error {
 
 // dispose closes the page and everything else in its browser context.
 func (t *tab) dispose(ctx context.Context) error {
+	close(t.gone)
+	if t.contextID == "" {
+		err := t.wire.closeTarget(ctx, t.targetID)
+		if t.cancel != nil {
+			t.cancel()
+		}
+		return err
+	}
+	defer t.leave()
 	_, err := proto.Call(ctx, t.wire.browser, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: t.contextID})
 	if t.cancel != nil {
 		t.cancel()
@@ -162,10 +188,17 @@ func (t *tab) dispose(ctx context.Context) error {
 
 // pages counts the pages in the tab's browser context.
 func (t *tab) pages(ctx context.Context) (n int, err error) {
-	r, err := proto.Call(ctx, t.wire.browser, target.GetTargets, target.GetTargetsParams{})
+	all, err := t.wire.pages(ctx)
+	return all[string(t.contextID)], err
+}
+
+// pages counts the browser's pages by browser context.
+func (w *wire) pages(ctx context.Context) (map[string]int, error) {
+	r, err := proto.Call(ctx, w.browser, target.GetTargets, target.GetTargetsParams{})
+	n := map[string]int{}
 	for _, info := range r.TargetInfos {
-		if info.BrowserContextID == t.contextID && info.Type == "page" {
-			n++
+		if info.Type == "page" {
+			n[string(info.BrowserContextID)]++
 		}
 	}
 	return n, err
@@ -189,6 +222,7 @@ type (
 	evMoved   struct{ frame, url string } // inside the document (#fragment, history)
 	evLoaded  struct{ frame, loader string }
 	evStopped struct{ frame string }
+	evSwapped struct{} // a frame moved to another process
 	evDialog  struct{ kind string }
 	evConsole struct{ level, text string }
 )
@@ -219,6 +253,10 @@ func translate(on func(event)) func(any) {
 			}
 		case *page.EventFrameStoppedLoading:
 			on(evStopped{string(ev.FrameID)})
+		case *page.EventFrameDetached:
+			if ev.Reason == page.FrameDetachedReasonSwap {
+				on(evSwapped{})
+			}
 		case *page.EventJavascriptDialogOpening:
 			on(evDialog{string(ev.Type)})
 		case *runtime.EventConsoleAPICalled:

@@ -8,7 +8,6 @@ import (
 
 	"github.com/chromedp/cdproto"
 	proto "github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 )
@@ -38,14 +37,6 @@ func (t *tab) handleDialog(ctx context.Context, accept bool) error {
 	return err
 }
 
-// isolatedWorld makes (or finds) our world in the page's main frame, beside the
-// page's own and out of its reach.
-func (t *tab) isolatedWorld(ctx context.Context) (int64, error) {
-	r, err := proto.Call(ctx, t.target, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{
-		FrameID: proto.FrameID(t.targetID), WorldName: "waybill"})
-	return int64(r.ExecutionContextID), err
-}
-
 // reply is the value of a script: its JSON, or a handle if it was not asked for
 // by value.
 type reply struct {
@@ -71,13 +62,20 @@ type on struct {
 	handle string
 }
 
-// callFunction calls a function with arguments passed as data. byValue returns
+// handle is an object in the page, passed to a function there.
+type handle string
+
+// callFunction calls a function with arguments passed as data, or as handles. byValue returns
 // its JSON, else a handle. A promise is awaited.
 func (t *tab) callFunction(ctx context.Context, at on, function string, byValue bool, args ...any) (reply, error) {
 	yes := true
 	p := runtime.CallFunctionOnParams{FunctionDeclaration: function, ReturnByValue: &byValue, AwaitPromise: &yes,
 		ObjectID: runtime.RemoteObjectID(at.handle), ExecutionContextID: runtime.ExecutionContextID(at.world)}
 	for _, a := range args {
+		if h, ok := a.(handle); ok {
+			p.Arguments = append(p.Arguments, &runtime.CallArgument{ObjectID: runtime.RemoteObjectID(h)})
+			continue
+		}
 		raw, err := json.Marshal(a)
 		if err != nil {
 			return reply{}, err
@@ -106,27 +104,6 @@ func (t *tab) release(ctx context.Context, handle string) {
 	_, _ = proto.Call(ctx, t.target, runtime.ReleaseObject, runtime.ReleaseObjectParams{ObjectID: runtime.RemoteObjectID(handle)})
 }
 
-func (t *tab) insertText(ctx context.Context, text string) error {
-	_, err := proto.Call(ctx, t.target, input.InsertText, input.InsertTextParams{Text: text})
-	return err
-}
-
-// click moves the mouse to a point of the viewport, presses and releases.
-func (t *tab) click(ctx context.Context, x, y float64) error {
-	for _, kind := range []input.DispatchMouseEventType{
-		input.DispatchMouseEventTypeMouseMoved, input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased,
-	} {
-		p := input.DispatchMouseEventParams{Type: kind, X: x, Y: y, Button: input.MouseButtonLeft, ClickCount: 1}
-		if kind == input.DispatchMouseEventTypeMouseMoved {
-			p.Button, p.ClickCount = input.MouseButtonNone, 0
-		}
-		if _, err := proto.Call(ctx, t.target, input.DispatchMouseEvent, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // contentSize returns the size of the whole document in CSS pixels.
 func (t *tab) contentSize(ctx context.Context) (width, height float64, err error) {
 	m, err := proto.Call(ctx, t.target, page.GetLayoutMetrics, proto.Empty{})
@@ -134,6 +111,15 @@ func (t *tab) contentSize(ctx context.Context) (width, height float64, err error
 		return 0, 0, err
 	}
 	return m.CSSContentSize.Width, m.CSSContentSize.Height, nil
+}
+
+// scrollPosition returns where the main document is scrolled to.
+func (t *tab) scrollPosition(ctx context.Context) (Point, error) {
+	m, err := proto.Call(ctx, t.target, page.GetLayoutMetrics, proto.Empty{})
+	if err != nil {
+		return Point{}, err
+	}
+	return Point{float64(m.CSSLayoutViewport.PageX), float64(m.CSSLayoutViewport.PageY)}, nil
 }
 
 // capture takes a picture of the viewport, or of a rectangle of the document.
@@ -159,7 +145,8 @@ func stale(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	for _, text := range []string{"Cannot find context", "context was destroyed", "navigated or closed", "Promise was collected", "Could not find object"} {
+	for _, text := range []string{"Cannot find context", "context was destroyed", "navigated or closed", "Promise was collected", "Could not find object",
+		"No frame", "No node", "Could not find node", "does not belong to the document", "same JavaScript world", "session with given id"} {
 		if strings.Contains(e.Message, text) {
 			return true
 		}

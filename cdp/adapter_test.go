@@ -58,7 +58,7 @@ func TestAdapterContract(t *testing.T) {
 	if ok, err := s.StaleWorld(t.Context(), url+"/next"); err != nil || !ok {
 		t.Errorf("a call into a document that is gone is not told apart: %v, %v", ok, err)
 	}
-	if ok, err := s.Has(t.Context(), []string{"h1"}, cdp.Visible); err != nil || !ok {
+	if ok, err := s.Has(t.Context(), cdp.At("h1"), cdp.Visible); err != nil || !ok {
 		t.Errorf("the document after it: %v, %v", ok, err)
 	}
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/waybill-dev/waybill/cdp/egress"
 )
 
 // Version is what a browser says about itself.
@@ -31,17 +34,28 @@ type Build struct {
 type browser struct {
 	opts    Options
 	version Version
-	proc    *chrome
-	profile *profile
+	host    host
+	profile *profile // nil: somebody else's
 	wire    *wire
+	way     *egress.Lease // of what no session asks for; nil without a proxy
+	started time.Time
 
 	// life ends when the browser does; its cause is why, an ErrBrowserLost
 	// unless the pool closed it.
 	life  context.Context
 	end   context.CancelCauseFunc
 	ended chan struct{} // closed when process and profile are gone
+	// quitting: the browser was asked to end and writes its profile.
+	quitting atomic.Bool
+	// memory is what its processes used when last looked at, in bytes.
+	memory atomic.Int64
+	// sparing: the spare page is being opened.
+	sparing atomic.Bool
 
 	mu       sync.Mutex
+	tired    string              // why it takes no more sessions; empty: it does
+	strikes  int                 // pages that did not open or close in time
+	spare    *Session            // ready for the next open
 	sessions map[string]*Session // by target
 	opening  int                 // pages that may not be in sessions yet
 	early    map[string]string   // their crashes: status by target
@@ -82,48 +96,66 @@ func (b *browser) signalEmpty() {
 }
 
 // launch starts a browser and waits until it answers. ctx bounds the start.
-func launch(ctx context.Context, o Options) (*browser, error) {
-	uid := -1
-	if os.Geteuid() == 0 && !o.SandboxOff {
-		uid = o.RunAs
+// kept is the name of a profile that is kept; empty: a new one.
+func launch(ctx context.Context, o Options, kept string) (*browser, error) {
+	if o.Endpoint != "" {
+		b := newBrowser(o, newRemoteHost(), nil)
+		return b.start(ctx, func() (*wire, Version, error) { return connectRemote(ctx, o.Endpoint, b.debug) })
 	}
-	if err := prepareDir(o.Dir, uid); err != nil {
-		return nil, err
-	}
-	prof, err := newProfile(o.Dir, uid)
+	prof, err := o.profile(ctx, kept)
 	if err != nil {
 		return nil, err
 	}
-	proc, err := startChrome(o, prof, uid)
+	way, err := o.way()
 	if err != nil {
 		return nil, errors.Join(err, prof.remove())
 	}
-	b := &browser{opts: o, proc: proc, profile: prof, sessions: map[string]*Session{}, early: map[string]string{}, ended: make(chan struct{})}
+	proc, err := startChrome(o, prof, o.uid(), o.wayFlags(way)...)
+	if err != nil {
+		closeWay(way)
+		return nil, errors.Join(err, prof.remove())
+	}
+	b := newBrowser(o, proc, prof)
+	b.way = way
+	return b.start(ctx, func() (*wire, Version, error) {
+		if err := prof.lock(identify(proc.pid())); err != nil {
+			return nil, Version{}, err
+		}
+		return connect(ctx, proc.out, proc.in, b.debug)
+	})
+}
+
+func newBrowser(o Options, h host, p *profile) *browser {
+	b := &browser{opts: o, host: h, profile: p, started: time.Now(),
+		sessions: map[string]*Session{}, early: map[string]string{}, ended: make(chan struct{})}
 	b.life, b.end = context.WithCancelCause(context.Background())
-	if err := b.connect(ctx); err != nil {
+	return b
+}
+
+// start connects and begins to watch the browser. One that cannot be used is
+// cleaned up.
+func (b *browser) start(ctx context.Context, connect func() (*wire, Version, error)) (_ *browser, err error) {
+	if b.wire, b.version, err = connect(); err == nil {
+		b.wire.egress, b.wire.way = b.opts.Egress, b.way
+		err = b.wire.watch(ctx, b.crashed, b.popup)
+	}
+	if err != nil {
 		b.end(err)
 		b.destroy()
 		return nil, b.startError(ctx, err)
 	}
 	go b.guard()
-	o.Log.Debug("browser started", "pid", proc.cmd.Process.Pid, "product", b.version.Product)
+	b.opts.Log.Debug("browser started", "pid", b.host.pid(), "product", b.version.Product)
 	return b, nil
 }
 
-func (b *browser) connect(ctx context.Context) (err error) {
-	if err := b.profile.lock(identify(b.proc.cmd.Process.Pid)); err != nil {
-		return err
-	}
-	debug := func(format string, args ...any) { b.opts.Log.Debug("cdp: " + fmt.Sprintf(format, args...)) }
-	if b.wire, b.version, err = connect(ctx, b.proc.out, b.proc.in, debug); err != nil {
-		return err
-	}
-	return b.wire.watch(ctx, b.crashed, b.popup)
+func (b *browser) debug(format string, args ...any) {
+	b.opts.Log.Debug("cdp: " + fmt.Sprintf(format, args...))
 }
 
 // startError explains a browser that did not start.
 func (b *browser) startError(ctx context.Context, err error) error {
-	said := b.proc.output.last(3)
+	said := b.host.said(3)
 	if strings.Contains(said, "No usable sandbox") || strings.Contains(said, "without --no-sandbox") ||
 		strings.Contains(said, "setuid_sandbox_host") || strings.Contains(said, "Failed to move to new namespace") {
 		return fmt.Errorf("%w (%s): allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, "+
@@ -132,7 +164,10 @@ func (b *browser) startError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return fmt.Errorf("%s did not start: %w (%s); it printed: %s", b.opts.Binary.Path, err, b.proc.ended(), said)
+	if b.profile == nil {
+		return fmt.Errorf("%w: connect to the browser at %s: %w", ErrBrowserLost, redacted(b.opts.Endpoint), err)
+	}
+	return fmt.Errorf("%s did not start: %w (%s); it printed: %s", b.opts.Binary.Path, err, b.host.ended(), said)
 }
 
 // guard waits for the end of the browser, whatever the reason, and cleans up.
@@ -142,27 +177,45 @@ func (b *browser) guard() {
 	select {
 	case <-b.life.Done():
 	case <-b.wire.lost():
-	case <-b.proc.exited:
+	case <-b.host.exited():
 	}
-	b.proc.kill()
-	<-b.proc.exited
-	b.end(&lostError{reason: b.proc.ended(), output: b.proc.output.last(2)})
+	if b.quitting.Load() {
+		select {
+		case <-b.host.exited():
+		case <-time.After(closeTimeout):
+			b.opts.Log.Warn("browser did not end by itself; its profile may miss the last changes", "pid", b.host.pid())
+		}
+	}
+	b.host.kill()
+	<-b.host.exited()
+	b.end(&lostError{reason: b.host.ended(), output: b.host.said(2)})
 	<-health
-	b.opts.Log.Debug("browser ended", "pid", b.proc.cmd.Process.Pid, "cause", context.Cause(b.life))
+	b.opts.Log.Debug("browser ended", "pid", b.host.pid(), "cause", context.Cause(b.life))
 	b.destroy()
+}
+
+// quit ends the browser so that its profile is written, and waits for its end:
+// without its pipe Chrome ends by itself, in a tenth of a second.
+func (b *browser) quit() {
+	b.quitting.Store(true)
+	b.host.release()
+	b.end(ErrPoolClosed)
+	<-b.ended
 }
 
 // destroy frees what the browser holds; life is over already.
 func (b *browser) destroy() {
-	b.proc.kill()
-	<-b.proc.exited
+	b.host.kill()
+	<-b.host.exited()
 	if b.wire != nil {
 		b.wire.close()
 	}
-	_ = b.proc.in.Close()
-	_ = b.proc.out.Close()
-	if err := b.profile.remove(); err != nil {
-		b.opts.Log.Warn("browser profile left behind", "error", err)
+	b.host.release()
+	closeWay(b.way)
+	if b.profile != nil {
+		if err := b.profile.remove(); err != nil {
+			b.opts.Log.Warn("browser profile left behind", "error", err)
+		}
 	}
 	close(b.ended)
 }
@@ -232,6 +285,48 @@ func (b *browser) endOpen(s *Session) {
 	}
 }
 
+// wear counts a session and reports whether the browser may have it. One that is
+// worn out takes no more sessions and ends when it has none.
+func (b *browser) wear(uses int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.tired != "":
+	case uses >= b.opts.MaxUses:
+		b.tired = "it had its sessions"
+	case uses > 0 && time.Since(b.started) >= b.opts.MaxAge:
+		b.tired = "it is old"
+	}
+	return b.tired == "" && b.alive()
+}
+
+// wornOut reports whether the browser takes no more sessions.
+func (b *browser) wornOut() bool { return b.why() != "" || !b.alive() }
+
+func (b *browser) why() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tired
+}
+
+// tire says why the browser takes no more sessions.
+func (b *browser) tire(why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tired == "" {
+		b.tired = why
+	}
+}
+
+// strike counts a page that did not open or close in time.
+func (b *browser) strike(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.strikes++; b.strikes >= maxStrikes && b.tired == "" {
+		b.tired = fmt.Sprintf("%d pages did not open or close in time, the last: %s", b.strikes, what)
+	}
+}
+
 // popup closes a page that a page opened: nobody asked for it, and nobody
 // would close it. It runs on the reader, so the command runs elsewhere.
 func (b *browser) popup(targetID string) {
@@ -242,42 +337,11 @@ func (b *browser) popup(targetID string) {
 	}()
 }
 
-// open opens a session in a browser context of its own.
-func (b *browser) open(ctx context.Context) (*Session, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, &TimeoutError{What: "a new page", Waited: openTimeout})
-	defer cancel()
-	s := newSession(b)
-	b.beginOpen()
-	t, err := b.wire.open(ctx, b.opts.Page, s.events.handle)
-	if err == nil {
-		s.tab = t
-		s.events.setFrame(t.targetID)
-		b.endOpen(s)
-		go s.answerDialogs()
-		return s, nil
-	}
-	b.endOpen(nil)
-	s.end(ErrSessionClosed)
-	if t != nil {
-		go b.dispose(t)
-	}
-	return nil, s.explainOpen(ctx, err)
-}
-
-// dispose closes a page. A browser that cannot do even that is given up.
-func (b *browser) dispose(t *tab) {
-	b.mu.Lock()
-	delete(b.sessions, t.targetID)
-	b.mu.Unlock()
-	ctx, cancel := context.WithTimeout(b.life, closeTimeout)
-	defer cancel()
-	if err := t.dispose(ctx); err != nil && b.alive() && ctx.Err() != nil {
-		b.end(&lostError{reason: fmt.Sprintf("a page did not close in %v", closeTimeout)})
-	}
-}
-
 // build names the browser.
 func (b *browser) build() Build {
-	name := b.opts.Binary.Path
-	return Build{Version: b.version, Binary: name[strings.LastIndexByte(name, '/')+1:], Flags: b.opts.flagsDigest()}
+	name := filepath.Base(b.opts.Binary.Path)
+	if b.opts.Endpoint != "" {
+		name = "remote"
+	}
+	return Build{Version: b.version, Binary: name, Flags: b.opts.flagsDigest()}
 }

@@ -36,7 +36,7 @@ func Check(ctx context.Context, o Options) (Report, error) {
 
 // confinement reads the state of the renderers from the kernel.
 func (b *browser) confinement() (bool, string) {
-	rs := renderers(b.proc.cmd.Process.Pid)
+	rs := renderers(b.host.pid())
 	if len(rs) == 0 {
 		return false, "no renderer was found to look at"
 	}

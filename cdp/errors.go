@@ -20,6 +20,10 @@ var (
 	ErrSessionClosed = errors.New("the session is closed")
 	// ErrPoolClosed: the pool was closed.
 	ErrPoolClosed = errors.New("the pool of browsers is closed")
+	// ErrSaturated: too many callers wait for a session already.
+	ErrSaturated = errors.New("too many wait for a browser session")
+	// ErrEndpoint: the address of a remote browser is not safe to use.
+	ErrEndpoint = errors.New("the DevTools endpoint is refused")
 	// ErrScheme: the URL's scheme is not on the allow-list.
 	ErrScheme = errors.New("the URL's scheme is not allowed")
 	// ErrSandbox: Chrome cannot use its sandbox here.
@@ -62,16 +66,24 @@ type NavigationError struct {
 	URL  string
 	// Detail explains codes that say little by themselves.
 	Detail string
+	// Cause is the *egress.Error of the proxy, if it was the proxy's doing.
+	Cause error
 }
 
 // Error renders code, URL and detail.
 func (e *NavigationError) Error() string {
 	s := fmt.Sprintf("navigate to %s: %s", e.URL, e.Code)
-	if e.Detail != "" {
+	switch {
+	case e.Cause != nil:
+		return "navigate to " + e.URL + ": " + e.Cause.Error()
+	case e.Detail != "":
 		s += " (" + e.Detail + ")"
 	}
 	return s
 }
+
+// Unwrap returns the cause, nil if none is known.
+func (e *NavigationError) Unwrap() error { return e.Cause }
 
 // ScriptError is an exception thrown by a script that the caller gave.
 type ScriptError struct {

@@ -53,10 +53,19 @@ type pageEvents struct {
 	redirects  []string
 	messages   []Message
 	dropped    int
+	origins    []string // of documents in all frames since the last blank, at most two
+	foreign    bool     // a frame lives in another process, unseen by us
 }
 
 func newPageEvents() *pageEvents {
 	return &pageEvents{dialogs: make(chan string, 64), changed: make(chan struct{}), status: map[string]int{}, url: "about:blank"}
+}
+
+// forget drops what only the last session wants to know.
+func (p *pageEvents) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.messages, p.dropped, p.redirects = nil, 0, nil
 }
 
 func (p *pageEvents) setFrame(id string) {
@@ -72,6 +81,9 @@ func (p *pageEvents) handle(ev event) {
 	switch ev := ev.(type) {
 	case evConsole:
 		p.note(ev)
+		return
+	case evSwapped:
+		p.foreign = true
 		return
 	case evDialog:
 		select {
@@ -111,6 +123,7 @@ func (p *pageEvents) navigation(ev event) bool {
 		}
 		p.navigating = true
 	case evCommitted:
+		p.visited(ev.url)
 		if !ev.main {
 			return false
 		}

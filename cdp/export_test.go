@@ -1,9 +1,13 @@
 package cdp
 
-import "context"
+import (
+	"context"
+	"testing"
+	"time"
+)
 
 // PID returns the number of the session's browser, which is also its group's.
-func (s *Session) PID() int { return s.browser.proc.cmd.Process.Pid }
+func (s *Session) PID() int { return s.browser.host.pid() }
 
 // ProfileDir returns the folder of the session's browser.
 func (s *Session) ProfileDir() string { return s.browser.profile.dir }
@@ -38,7 +42,7 @@ func (s *Session) Targets(ctx context.Context) (int, error) { return s.tab.pages
 // StaleWorld replaces the document under a world, calls into the old one, and
 // reports whether the failure is recognised.
 func (s *Session) StaleWorld(ctx context.Context, url string) (bool, error) {
-	if _, err := s.Has(ctx, []string{"html"}, Present); err != nil {
+	if _, err := s.Has(ctx, At("html"), Present); err != nil {
 		return false, err
 	}
 	old := s.world
@@ -49,8 +53,23 @@ func (s *Session) StaleWorld(ctx context.Context, url string) (bool, error) {
 	return stale(err), nil
 }
 
+// AllTargets counts the pages of the session's browser.
+func (s *Session) AllTargets(ctx context.Context) (n int, err error) {
+	pages, err := s.browser.wire.pages(ctx)
+	for _, of := range pages {
+		n += of
+	}
+	return n, err
+}
+
+// CheckMemory does what the pool does every half a minute.
+func (p *Pool) CheckMemory(shut bool) bool { return p.checkMemory(shut) }
+
+// Strike is a page that did not close in time.
+func (s *Session) Strike() { s.browser.strike("close") }
+
 // Free counts the places for sessions.
-func (p *Pool) Free() int { return len(p.free) }
+func (p *Pool) Free() int { return p.gate.places() }
 
 // Live counts the browsers that a pool runs.
 func (p *Pool) Live() int {
@@ -65,7 +84,44 @@ func (p *Pool) Live() int {
 	return n
 }
 
+// TargetID names the session's page.
+func (s *Session) TargetID() string { return s.tab.targetID }
+
+// Settle waits until the pages of closed sessions are closed or parked.
+func (p *Pool) Settle(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(15 * time.Second)
+	for {
+		st, leases := p.Stats(), 0
+		for _, b := range p.browsers() {
+			b.mu.Lock()
+			leases += b.leases
+			b.mu.Unlock()
+		}
+		if leases == st.Open+st.Parked {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d pages, %+v", leases, st)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Gate is the gate of a pool.
+type Gate struct{ *gate }
+
+func NewGate(places, waiters int) Gate { return Gate{newGate(places, waiters)} }
+func (g Gate) Enter(ctx, life context.Context, group string) error {
+	return g.enter(ctx, life, group)
+}
+func (g Gate) Leave()         { g.leave() }
+func (g Gate) SetShut(s bool) { g.setShut(s) }
+func (g Gate) Places() int    { return g.places() }
+
 var (
+	TooFull      = tooFull
+	GroupMemory  = groupMemory
 	GroupMembers = groupMembers
 	BootID       = bootID
 	Identify     = identify

@@ -66,7 +66,7 @@ func TestCrashedPageLeavesItsSiblingAlone(t *testing.T) {
 		}
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- doomed.WaitFor(t.Context(), []string{"#never"}, cdp.Present) }()
+	go func() { failed <- doomed.WaitFor(t.Context(), cdp.At("#never"), cdp.Present) }()
 	doomed.CrashPage()
 	if err := <-failed; !errors.Is(err, cdp.ErrPageCrashed) {
 		t.Errorf("the wait in the crashed page: %v", err)
@@ -74,7 +74,7 @@ func TestCrashedPageLeavesItsSiblingAlone(t *testing.T) {
 	if _, err := doomed.HTML(t.Context(), 0); !errors.Is(err, cdp.ErrPageCrashed) {
 		t.Errorf("a later command: %v", err)
 	}
-	if ok, err := sibling.Has(t.Context(), []string{"h1"}, cdp.Visible); err != nil || !ok {
+	if ok, err := sibling.Has(t.Context(), cdp.At("h1"), cdp.Visible); err != nil || !ok {
 		t.Errorf("the sibling: %v, %v", ok, err)
 	}
 }
@@ -102,9 +102,11 @@ func TestTimeoutSaysWhatWasWaitedFor(t *testing.T) {
 		name, want string
 		do         func(ctx context.Context) error
 	}{
-		{"missing element", "no element matches", func(ctx context.Context) error { return s.WaitFor(ctx, []string{"#nope"}, cdp.Visible) }},
-		{"covered element", "it is covered by <div#over>", func(ctx context.Context) error { return s.Click(ctx, []string{"#b"}) }},
-		{"not a field", "it is not a field: <div#over>", func(ctx context.Context) error { return s.Type(ctx, []string{"#over"}, "x", false) }},
+		{"missing element", "no element matches", func(ctx context.Context) error { return s.WaitFor(ctx, cdp.At("#nope"), cdp.Visible) }},
+		{"covered element", "it is covered by <div#over>", func(ctx context.Context) error { return s.Click(ctx, cdp.At("#b"), cdp.Click{}) }},
+		{"not a field", "it is not a field: <div#over>", func(ctx context.Context) error {
+			return s.Fill(ctx, cdp.At("#over"), cdp.Fill{Text: "x", Append: true})
+		}},
 		{"busy page", "", func(ctx context.Context) error {
 			_, err := s.Evaluate(ctx, "while (true);", nil, 0)
 			return err
@@ -149,7 +151,7 @@ func TestPageThatIsClosed(t *testing.T) {
 	if err := s.CloseTarget(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.WaitFor(t.Context(), []string{"#never"}, cdp.Present); !errors.Is(err, cdp.ErrPageClosed) {
+	if err := s.WaitFor(t.Context(), cdp.At("#never"), cdp.Present); !errors.Is(err, cdp.ErrPageClosed) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/waybill-dev/waybill/cdp"
 	"github.com/waybill-dev/waybill/cdp/cdptest"
@@ -102,6 +103,55 @@ func TestBrowserIsRecycled(t *testing.T) {
 	}
 	first.Close()
 	eventually(t, "the retired browser is gone", func() bool { return len(cdp.GroupMembers(first.PID())) == 0 })
+}
+
+// A browser that is worn out takes no more sessions, and ends when it has none.
+func TestBrowserRetires(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  func(*cdp.Options)
+		wear func(*cdp.Pool, *cdp.Session)
+	}{
+		"memory":  {func(o *cdp.Options) { o.MaxMemory = 1 << 20 }, func(p *cdp.Pool, _ *cdp.Session) { p.CheckMemory(false) }},
+		"age":     {func(o *cdp.Options) { o.MaxAge = 1 }, func(*cdp.Pool, *cdp.Session) {}},
+		"strikes": {func(*cdp.Options) {}, func(_ *cdp.Pool, s *cdp.Session) { s.Strike(); s.Strike(); s.Strike() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, _ := serve(t)
+			o := cdptest.Options(t)
+			o.Sessions, o.Browsers = 2, 1
+			c.set(&o)
+			p := cdptest.Pool(t, o)
+			first := cdptest.Acquire(t, p)
+			c.wear(p, first)
+			if second := cdptest.Acquire(t, p); second.PID() == first.PID() {
+				t.Error("the browser got another session")
+			}
+			if _, err := first.Navigate(t.Context(), url); err != nil {
+				t.Errorf("the session inside: %v", err)
+			}
+			first.Close()
+			eventually(t, "the browser is gone", func() bool { return len(cdp.GroupMembers(first.PID())) == 0 })
+		})
+	}
+}
+
+// Beyond the memory of all browsers new sessions wait, but one is always let in.
+func TestMemoryBudgetShutsTheGate(t *testing.T) {
+	o := cdptest.Options(t)
+	o.Sessions, o.Browsers, o.Memory = 2, 1, 1<<20
+	p := cdptest.Pool(t, o)
+	first := cdptest.Acquire(t, p)
+	if !p.CheckMemory(false) || p.Stats().Memory < 1<<20 {
+		t.Fatalf("%+v", p.Stats())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a session beyond the budget: %v", err)
+	}
+	first.Close()
+	cdptest.Acquire(t, p)
 }
 
 func TestUserAgentAndViewport(t *testing.T) {

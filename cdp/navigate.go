@@ -29,6 +29,7 @@ func (s *Session) Navigate(ctx context.Context, address string) (Navigation, err
 		return Navigation{}, err
 	}
 	s.events.takeRedirects()
+	unanswered := s.failures()
 	err := s.do(ctx, "navigation to "+address, func(ctx context.Context) error {
 		before := s.events.state()
 		r, err := s.tab.navigate(ctx, address)
@@ -47,7 +48,7 @@ func (s *Session) Navigate(ctx context.Context, address string) (Navigation, err
 	if errors.As(err, &timeout) {
 		s.stopLoading()
 	}
-	return Navigation{s.Page(), s.events.takeRedirects()}, err
+	return Navigation{s.Page(), s.events.takeRedirects()}, s.because(err, unanswered)
 }
 
 // refused explains a navigation that brought no document. An error status
@@ -111,13 +112,9 @@ func (s *Session) awaitMove(ctx context.Context, before pageState) error {
 }
 
 // settle waits for the navigation that an action started, if it started one.
+// page.js has waited two tasks by then: the answer to that comes after the event
+// that tells of a navigation.
 func (s *Session) settle(ctx context.Context, before pageState) error {
-	// A form is submitted in a task of its own; the answer to a command that
-	// waits for two tasks comes after the event that tells of it.
-	const tasks = `() => new Promise((done) => setTimeout(() => setTimeout(done)))`
-	if _, err := s.tab.callFunction(ctx, on{world: s.world.id}, tasks, true); err != nil && !stale(err) {
-		return err
-	}
 	for {
 		st := s.events.state()
 		if !st.navigating && (st.commits == before.commits || st.loaded) {

@@ -6,10 +6,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/waybill-dev/waybill/cdp/egress"
 )
 
 // Options say how browsers are launched and shared. The zero value of each
@@ -30,13 +33,38 @@ type Options struct {
 	RunAs int
 	// Args are more command line flags, each "--name" or "--name=value".
 	Args []string
+	// Endpoint is a browser that runs already, to be used instead of launching
+	// one: the address of its DevTools, see CheckEndpoint. Binary, Dir, the
+	// sandbox and the flags are then somebody else's business.
+	Endpoint string
 	// Sessions is how many sessions may be open at the same time; default 1.
 	Sessions int
-	// PerBrowser is how many sessions share a browser; default and most 4,
+	// Browsers is how many browsers share them; default half the cores, at least
+	// as many as PerBrowser makes necessary.
+	Browsers int
+	// PerBrowser is how many sessions share a browser; default 4, most 8,
 	// because one busy page delays the commands of its neighbours.
 	PerBrowser int
+	// MaxWaiting is how many callers may wait for a session; the next one gets
+	// ErrSaturated. The default is four for each of Sessions.
+	MaxWaiting int
 	// MaxUses retires a browser after that many sessions; default 500.
 	MaxUses int
+	// MaxAge retires a browser that old; default 30 min.
+	MaxAge time.Duration
+	// MaxMemory retires a browser whose processes use more bytes (PSS); default
+	// 1 GiB.
+	MaxMemory int64
+	// Memory is how many bytes all browsers may use (PSS) before no session is
+	// opened any more until there is room; default 70 % of what the machine, or
+	// the control group that we run in, has.
+	Memory int64
+	// Profiles is the folder of profiles that are kept, see IsolateProfile. The
+	// default is the folder "kept" in Dir.
+	Profiles string
+	// NoSpare switches off the spare page that each browser keeps ready for the
+	// next session.
+	NoSpare bool
 	// Page is how each session's page looks.
 	Page PageOptions
 	// Schemes are the URL schemes that Navigate accepts; default http and
@@ -44,6 +72,9 @@ type Options struct {
 	Schemes []string
 	// Health is how browsers are pinged.
 	Health Health
+	// Egress is the proxy that all pages go through; nil: they go out directly.
+	// The pool does not close it.
+	Egress *egress.Proxy
 	// Log receives the life of browsers; default none.
 	Log *slog.Logger
 }
@@ -68,6 +99,7 @@ const (
 	strikesAllowed = 2
 	startTimeout   = 20 * time.Second
 	openTimeout    = 10 * time.Second
+	maxStrikes     = 3 // failed closes and openings, then the browser retires
 	closeTimeout   = 5 * time.Second
 )
 
@@ -75,8 +107,15 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.RunAs, nobody)
 	setDefault(&o.Sessions, 1)
 	setDefault(&o.PerBrowser, 4)
-	o.PerBrowser = min(o.PerBrowser, 4)
+	o.PerBrowser = min(o.PerBrowser, 8)
+	needed := (o.Sessions + o.PerBrowser - 1) / o.PerBrowser
+	setDefault(&o.Browsers, min(runtime.GOMAXPROCS(0)/2, o.Sessions))
+	o.Browsers = max(o.Browsers, needed)
+	setDefault(&o.MaxWaiting, 4*o.Sessions)
 	setDefault(&o.MaxUses, 500)
+	setDefault(&o.MaxAge, 30*time.Minute)
+	setDefault(&o.MaxMemory, 1<<30)
+	setDefault(&o.Memory, hostMemory()/10*7)
 	setDefault(&o.Page.Width, 1280)
 	setDefault(&o.Page.Height, 800)
 	setDefault(&o.Health.Every, 5*time.Second)
@@ -90,10 +129,13 @@ func (o Options) withDefaults() Options {
 	if o.Dir == "" {
 		o.Dir = DefaultDir()
 	}
+	if o.Profiles == "" {
+		o.Profiles = filepath.Join(o.Dir, "kept")
+	}
 	return o
 }
 
-func setDefault[T int | time.Duration](v *T, d T) {
+func setDefault[T int | int64 | time.Duration](v *T, d T) {
 	if *v <= 0 {
 		*v = d
 	}
@@ -121,6 +163,8 @@ func (o Options) flags() []string {
 		"--disable-dev-shm-usage",
 		"--disable-gpu", "--force-color-profile=srgb",
 		"--password-store=basic", "--use-mock-keychain",
+		// A page that eats memory crashes alone, before the machine suffers.
+		"--js-flags=--max-old-space-size=512",
 		// UDP would go round a proxy.
 		"--disable-quic",
 		"--webrtc-ip-handling-policy=disable_non_proxied_udp",

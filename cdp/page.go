@@ -7,51 +7,115 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 //go:embed page.js
 var pageScript string
 
-// world is our isolated world in one document.
-type world struct {
-	loader string
-	id     int64
+// verbs is what a session keeps for the verbs: navigate, click, read, ...
+type verbs struct {
+	world      world                  // of the main document
+	foreigners map[string]*foreignTab // frames that other processes draw, by id
+	held       keyboard
+	overridden atomic.Bool // something of the page's surroundings is emulated
 }
 
-// call runs an operation of page.js in the current document and decodes its
-// result. A document that is replaced meanwhile is not an error: the operation
-// runs again in the new one, until ctx ends.
-func (s *Session) call(ctx context.Context, op string, arg, result any) error {
+// call runs an operation of page.js in the document that the locator is in, and
+// decodes its result. A document that is replaced meanwhile is not an error: the
+// operation runs again in the new one, until ctx ends.
+func (s *Session) call(ctx context.Context, in Locator, op string, arg map[string]any, result any) error {
+	_, err := s.callAt(ctx, in, op, arg, result)
+	return err
+}
+
+// callAt is call, and says where the operation ran.
+func (s *Session) callAt(ctx context.Context, in Locator, op string, arg map[string]any, result any) (place, error) {
 	for {
-		r, err := s.callOnce(ctx, op, arg)
-		switch {
-		case err == nil && r.exception == "":
-			return json.Unmarshal(r.value, result)
-		case err == nil && strings.Contains(r.exception, "SyntaxError"):
-			return &SelectorError{Message: firstLine(r.exception)}
-		case err == nil:
-			return &ScriptError{Message: r.exception}
-		case !stale(err):
-			return err
+		at, r, err := s.callOnce(ctx, in, op, arg)
+		if err = decodeReply(r, err, result); err == nil || !s.staleAt(at, err) {
+			return at, err
 		}
 		s.world = world{}
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
-			return err
+			return at, err
 		}
 	}
 }
 
-func (s *Session) callOnce(ctx context.Context, op string, arg any) (reply, error) {
-	loader := s.events.state().loader
-	if s.world.id == 0 || s.world.loader != loader {
-		id, err := s.tab.isolatedWorld(ctx)
-		if err != nil {
-			return reply{}, err
-		}
-		s.world = world{loader, id}
+// staleAt reports whether err says that the document was replaced.
+func (s *Session) staleAt(at place, err error) bool {
+	return stale(err) || at.tab != nil && at.tab != s.tab && detached(err)
+}
+
+func (s *Session) callOnce(ctx context.Context, in Locator, op string, arg map[string]any) (place, reply, error) {
+	at, err := s.frame(ctx, in.Frame)
+	if err != nil {
+		return at, reply{}, err
 	}
-	return s.tab.callFunction(ctx, on{world: s.world.id}, pageScript, true, op, arg)
+	var handles []any
+	if in.Selectors != nil {
+		where := map[string]any{"chains": in.Selectors}
+		if in.hasARIA() {
+			if where["found"], handles, err = s.aria(ctx, at, in.Selectors); err != nil {
+				return at, reply{}, err
+			}
+			defer s.releaseAll(at, handles)
+		}
+		arg["at"] = where
+	}
+	r, err := s.run(ctx, at, op, arg, true, handles...)
+	return at, r, err
+}
+
+// releaseAll lets go of elements, so that the page can forget them. Nobody waits
+// for it.
+func (s *Session) releaseAll(at place, handles []any) {
+	if len(handles) == 0 {
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(s.life, time.Second)
+		defer cancel()
+		for _, h := range handles {
+			at.tab.release(ctx, string(h.(handle)))
+		}
+	}()
+}
+
+// run calls an operation of page.js, which it installs in a document's world at
+// the first call.
+func (s *Session) run(ctx context.Context, at place, op string, arg map[string]any, byValue bool, handles ...any) (reply, error) {
+	function := "(...args) => waybill(...args)"
+	if !at.world.ready {
+		function = "function (...args) { globalThis.waybill ??= " + pageScript[strings.Index(pageScript, "\nfunction"):] + "; return waybill(...args); }"
+	}
+	r, err := at.tab.callFunction(ctx, on{world: at.world.id}, function, byValue, append([]any{op, arg}, handles...)...)
+	if err == nil {
+		at.world.ready = true
+	}
+	return r, err
+}
+
+// decodeReply decodes the value of an operation.
+func decodeReply(r reply, err error, result any) error {
+	switch {
+	case err != nil:
+		return err
+	case r.exception != "":
+		return exceptionError(r.exception)
+	}
+	return json.Unmarshal(r.value, result)
+}
+
+// exceptionError explains an exception of page.js: its only ones are about
+// selectors.
+func exceptionError(text string) error {
+	if strings.Contains(text, "SyntaxError") {
+		return &SelectorError{Message: firstLine(text)}
+	}
+	return &ScriptError{Message: text}
 }
 
 func firstLine(s string) string {
@@ -64,7 +128,9 @@ type answer struct {
 	OK  bool   `json:"ok"`
 	Why string `json:"why"`
 	// Done: nothing is left to do outside the page.
-	Done bool    `json:"done"`
+	Done bool `json:"done"`
+	// On: the box is checked.
+	On   bool    `json:"on"`
 	X    float64 `json:"x"`
 	Y    float64 `json:"y"`
 	Rect rect    `json:"rect"`
@@ -72,21 +138,61 @@ type answer struct {
 
 // until repeats an operation until it says ok; when ctx ends first, the error
 // carries the last reason.
-func (s *Session) until(ctx context.Context, op string, arg map[string]any) (answer, error) {
+func (s *Session) until(ctx context.Context, in Locator, op string, arg map[string]any) (answer, error) {
+	a, _, err := s.untilAt(ctx, in, op, arg)
+	return a, err
+}
+
+// waits stands for ms in the argument of an operation that waits inside the page.
+const waits = 0
+
+// untilAt is until, and says where the operation ran.
+func (s *Session) untilAt(ctx context.Context, in Locator, op string, arg map[string]any) (answer, place, error) {
 	last := ""
+	_, waiting := arg["ms"]
 	for {
+		if waiting {
+			arg["ms"] = in.slice(ctx)
+		}
 		var a answer
-		if err := s.call(ctx, op, arg, &a); err != nil {
-			return a, &waitError{last, err}
+		at, err := s.callAt(ctx, in, op, arg, &a)
+		switch {
+		case errors.Is(err, errNoFrame):
+			last = "no element matches: " + err.Error()
+		case err != nil:
+			return a, at, &waitError{last, err}
+		case a.OK:
+			return a, at, nil
+		default:
+			last = a.Why
 		}
-		if a.OK {
-			return a, nil
-		}
-		last = a.Why
-		if err := pause(ctx, 25*time.Millisecond); err != nil {
-			return a, &waitError{last, err}
+		if err := pause(ctx, waitPause); err != nil {
+			return a, at, &waitError{last, err}
 		}
 	}
+}
+
+// waitPause is how long a wait outside of the page sleeps before it looks again.
+const waitPause = 25 * time.Millisecond
+
+// How long one wait stays inside the page, where nothing has to be sent to look
+// again. What is found by its accessible name, the browser has to look for again.
+const (
+	waitSlice     = 500 * time.Millisecond
+	waitSliceARIA = 200 * time.Millisecond
+)
+
+// slice is how many milliseconds the next wait stays inside the page: less and
+// less towards the deadline, so that the reason is known when that comes.
+func (l Locator) slice(ctx context.Context) int64 {
+	d := waitSlice
+	if l.hasARIA() {
+		d = waitSliceARIA
+	}
+	if end, ok := ctx.Deadline(); ok {
+		d = min(d, time.Until(end)/2)
+	}
+	return max(0, d.Milliseconds())
 }
 
 // State is what WaitFor waits for.
@@ -98,215 +204,60 @@ const (
 	Hidden  State = "hidden"  // no element can be seen
 )
 
-// waitSlice is how long one wait stays inside the page, where nothing has to be
-// sent to look again.
-const waitSlice = 500 * time.Millisecond
-
-// WaitFor waits until an element that one of the selectors matches is in that
-// state. Selectors are CSS or begin with xpath/, text/ or pierce/.
-func (s *Session) WaitFor(ctx context.Context, selectors []string, state State) error {
-	return s.do(ctx, fmt.Sprintf("element %s to be %s", quoted(selectors), state), func(ctx context.Context) error {
-		_, err := s.until(ctx, "wait", map[string]any{"selectors": selectors, "state": state, "ms": waitSlice.Milliseconds()})
+// WaitFor waits until an element is in that state.
+func (s *Session) WaitFor(ctx context.Context, element Locator, state State) error {
+	return s.do(ctx, fmt.Sprintf("element %s to be %s", element, state), func(ctx context.Context) error {
+		_, err := s.until(ctx, element, "wait", map[string]any{"state": state, "ms": waits})
 		return err
 	})
 }
 
 // Has reports whether an element is in that state now.
-func (s *Session) Has(ctx context.Context, selectors []string, state State) (ok bool, err error) {
-	err = s.do(ctx, "element "+quoted(selectors), func(ctx context.Context) error {
+func (s *Session) Has(ctx context.Context, element Locator, state State) (ok bool, err error) {
+	err = s.do(ctx, "element "+element.String(), func(ctx context.Context) error {
 		var a answer
-		err := s.call(ctx, "wait", map[string]any{"selectors": selectors, "state": state, "ms": 0}, &a)
+		err := s.call(ctx, element, "wait", map[string]any{"state": state, "ms": 0}, &a)
+		if errors.Is(err, errNoFrame) {
+			ok = state == Hidden
+			return nil
+		}
 		ok = a.OK
 		return err
 	})
 	return ok, err
 }
 
-// Click waits until the element can be clicked (visible, enabled, not covered),
-// clicks its middle with the mouse, and waits for the page that this leads to,
-// if it does.
-func (s *Session) Click(ctx context.Context, selectors []string) error {
-	return s.do(ctx, "element "+quoted(selectors)+" to be clickable", func(ctx context.Context) error {
-		a, err := s.until(ctx, "point", map[string]any{"selectors": selectors})
-		if err != nil {
-			return err
-		}
-		before := s.events.state()
-		if err := s.tab.click(ctx, a.X, a.Y); err != nil {
-			return err
-		}
-		return s.settle(ctx, before)
-	})
+// Count is how many elements WaitForCount waits for, and what they are like.
+type Count struct {
+	// Operator is ==, >= or <=; default >=.
+	Operator string
+	Count    int
+	// Not inverts the whole.
+	Not bool
+	// Attributes that each of the elements must have with these values.
+	Attributes map[string]string
+	// Properties that each of the elements must have, compared deeply.
+	Properties map[string]any
 }
 
-// Type waits for the field and enters text as if it were typed; clear replaces
-// what is there. In a drop-down list it chooses the option with this value or
-// label.
-func (s *Session) Type(ctx context.Context, selectors []string, text string, clear bool) error {
-	return s.do(ctx, "field "+quoted(selectors)+" to take text", func(ctx context.Context) error {
-		a, err := s.until(ctx, "focus", map[string]any{"selectors": selectors, "clear": clear, "value": text})
-		if err != nil || a.Done || text == "" {
-			return err
-		}
-		return s.tab.insertText(ctx, text)
-	})
-}
-
-// Evaluate runs a script in the page's own world and returns its value as JSON,
-// at most max bytes (0: 1 MiB). With args the script must be a function; data
-// belongs there and never into the script's text. undefined becomes null.
-func (s *Session) Evaluate(ctx context.Context, script string, args []any, max int64) (json.RawMessage, error) {
-	if max <= 0 {
-		max = 1 << 20
+// WaitForCount waits until the number of elements is as wanted. The first
+// alternative that finds any element counts.
+func (s *Session) WaitForCount(ctx context.Context, elements Locator, c Count) error {
+	if c.Operator == "" {
+		c.Operator = ">="
 	}
-	var value json.RawMessage
-	err := s.do(ctx, "the script to end", func(ctx context.Context) error {
-		r, err := s.tab.evaluate(ctx, script)
-		if err == nil && r.exception == "" && args != nil {
-			if r.handle == "" {
-				return &ScriptError{Message: "arguments are given, so the script must be a function"}
-			}
-			fn := r.handle
-			r, err = s.tab.callFunction(ctx, on{handle: fn}, "function (...args) { return this(...args) }", false, args...)
-			s.tab.release(ctx, fn)
-		}
-		if err == nil && r.exception == "" && r.handle != "" {
-			r, err = s.unwrap(ctx, r.handle, max)
-		}
-		if err != nil {
-			return err
-		}
-		value, err = checked(r, max)
+	what := fmt.Sprintf("the number of elements %s to be %s %d", elements, c.Operator, c.Count)
+	return s.do(ctx, what, func(ctx context.Context) error {
+		_, err := s.until(ctx, elements, "count", map[string]any{"ms": waits, "operator": c.Operator, "count": c.Count,
+			"visible": !c.Not, "attributes": c.Attributes, "properties": c.Properties})
 		return err
 	})
-	return value, err
 }
 
-// unwrap turns a handle into JSON inside the page, where its size is known
-// before it is sent.
-func (s *Session) unwrap(ctx context.Context, handle string, max int64) (reply, error) {
-	defer s.tab.release(ctx, handle)
-	const encode = `function (max) {
-		const s = JSON.stringify(this);
-		return s === undefined ? [0, "null"] : s.length > max ? [s.length, ""] : [s.length, s];
-	}`
-	r, err := s.tab.callFunction(ctx, on{handle: handle}, encode, true, max)
-	if err != nil || r.exception != "" {
-		return r, err
-	}
-	var text string
-	var size int64
-	if err := json.Unmarshal(r.value, &[]any{&size, &text}); err != nil {
-		return r, err
-	}
-	if text == "" {
-		return r, &TooLargeError{"the script's value", size, max, "characters"}
-	}
-	return reply{value: json.RawMessage(text)}, nil
-}
-
-func checked(r reply, max int64) (json.RawMessage, error) {
-	switch {
-	case r.exception != "":
-		return nil, &ScriptError{Message: r.exception}
-	case len(r.value) == 0:
-		return json.RawMessage("null"), nil
-	case int64(len(r.value)) > max:
-		return nil, &TooLargeError{"the script's value", int64(len(r.value)), max, "bytes"}
-	}
-	return r.value, nil
-}
-
-// Field is one value to read from the document.
-type Field struct {
-	Name string `json:"name"`
-	// Selector is CSS or begins with xpath/, text/ or pierce/.
-	Selector string `json:"selector"`
-	// Attr reads this attribute as written; else Kind says what is read.
-	Attr string `json:"attr,omitempty"`
-	// Kind is text (the rendered text, white space squashed; the default),
-	// html or number (the first number in the text).
-	Kind string `json:"kind,omitempty"`
-	// All reads a list from all elements instead of the first one's value.
-	All bool `json:"all,omitempty"`
-	// Optional fields may be missing: null or an empty list.
-	Optional bool `json:"optional,omitempty"`
-}
-
-// Extract reads fields with one call into the page. missing names the fields
-// that are not optional and not there. The values take at most max bytes of
-// JSON (0: 1 MiB).
-func (s *Session) Extract(ctx context.Context, fields []Field, max int64) (values json.RawMessage, missing []string, err error) {
-	if max <= 0 {
-		max = 1 << 20
-	}
-	err = s.do(ctx, "the values of the page", func(ctx context.Context) error {
-		var r struct {
-			JSON    string   `json:"json"`
-			Missing []string `json:"missing"`
-			Size    int64    `json:"size"`
-		}
-		if err := s.call(ctx, "extract", map[string]any{"fields": fields, "max": max}, &r); err != nil {
-			return err
-		}
-		if r.Size > 0 {
-			return &TooLargeError{"what is extracted", r.Size, max, "characters"}
-		}
-		values, missing = json.RawMessage(r.JSON), r.Missing
-		return nil
+// Title returns the document's title.
+func (s *Session) Title(ctx context.Context) (title string, err error) {
+	err = s.do(ctx, "the page's title", func(ctx context.Context) error {
+		return s.call(ctx, Locator{}, "title", map[string]any{}, &title)
 	})
-	return values, missing, err
-}
-
-// htmlChunk keeps single messages small: the connection serves other pages too.
-const htmlChunk = 1 << 20
-
-var errReplaced = errors.New("the document was replaced while it was read")
-
-// HTML returns the rendered document with its doctype as text, at most max
-// bytes (0: 10 MiB).
-func (s *Session) HTML(ctx context.Context, max int64) (string, error) {
-	if max <= 0 {
-		max = 10 << 20
-	}
-	var b strings.Builder
-	err := s.do(ctx, "the page's HTML", func(ctx context.Context) error {
-		var r struct {
-			Size int64  `json:"size"`
-			Part string `json:"part"`
-			Next int64  `json:"next"`
-		}
-		if err := s.call(ctx, "html", map[string]any{"chunk": htmlChunk, "max": max}, &r); err != nil {
-			return err
-		}
-		if r.Size > max {
-			return &TooLargeError{"the page's HTML", r.Size, max, "characters"}
-		}
-		b.WriteString(r.Part)
-		for loader := s.world.loader; r.Next < r.Size; {
-			if s.events.state().loader != loader {
-				return errReplaced
-			}
-			if err := s.call(ctx, "slice", map[string]any{"from": r.Next, "chunk": htmlChunk}, &r); err != nil {
-				return err
-			}
-			b.WriteString(r.Part)
-		}
-		return nil
-	})
-	if err == nil && int64(b.Len()) > max {
-		err = &TooLargeError{"the page's HTML", int64(b.Len()), max, "bytes"}
-	}
-	if err != nil {
-		return "", err
-	}
-	return b.String(), nil
-}
-
-func quoted(selectors []string) string {
-	q := make([]string, len(selectors))
-	for i, s := range selectors {
-		q[i] = fmt.Sprintf("%q", s)
-	}
-	return strings.Join(q, " or ")
+	return title, err
 }

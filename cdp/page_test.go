@@ -90,17 +90,17 @@ func TestSchemesAreAllowListed(t *testing.T) {
 func TestWaitForStates(t *testing.T) {
 	ctx, s := open(t, "/late")
 	for _, state := range []cdp.State{cdp.Hidden, cdp.Present, cdp.Visible} {
-		if err := s.WaitFor(ctx, []string{"#never", "#late"}, state); err != nil {
+		if err := s.WaitFor(ctx, cdp.At("#never", "#late"), state); err != nil {
 			t.Errorf("%s: %v", state, err)
 		}
 	}
 	for _, selector := range []string{"text/Late", "xpath///h1", "pierce/h1"} {
-		if ok, err := s.Has(ctx, []string{selector}, cdp.Visible); err != nil || !ok {
+		if ok, err := s.Has(ctx, cdp.At(selector), cdp.Visible); err != nil || !ok {
 			t.Errorf("%s: %v %v", selector, ok, err)
 		}
 	}
 	var bad *cdp.SelectorError
-	if err := s.WaitFor(ctx, []string{"##"}, cdp.Present); !errors.As(err, &bad) {
+	if err := s.WaitFor(ctx, cdp.At("##"), cdp.Present); !errors.As(err, &bad) {
 		t.Errorf("a bad selector: %v", err)
 	}
 }
@@ -108,10 +108,10 @@ func TestWaitForStates(t *testing.T) {
 func TestTypeClickAndFollow(t *testing.T) {
 	ctx, s := open(t, "/form")
 	for _, step := range []error{
-		s.Type(ctx, []string{"#q"}, "né", true),
-		s.Type(ctx, []string{"#q"}, "w", false),
-		s.Type(ctx, []string{"#s"}, "Two", false),
-		s.Click(ctx, []string{"text/Go"}),
+		s.Fill(ctx, cdp.At("#q"), cdp.Fill{Text: "né"}),
+		s.Fill(ctx, cdp.At("#q"), cdp.Fill{Text: "w", Append: true}),
+		s.Fill(ctx, cdp.At("#s"), cdp.Fill{Text: "Two", Append: true}),
+		s.Click(ctx, cdp.At("text/Go"), cdp.Click{}),
 	} {
 		if step != nil {
 			t.Fatal(step)
@@ -121,14 +121,14 @@ func TestTypeClickAndFollow(t *testing.T) {
 	if got := s.Page().URL; !strings.HasSuffix(got, "/done?q=n%C3%A9w&s=2") {
 		t.Errorf("the form led to %s", got)
 	}
-	if ok, err := s.Has(ctx, []string{"#done"}, cdp.Visible); err != nil || !ok {
+	if ok, err := s.Has(ctx, cdp.At("#done"), cdp.Visible); err != nil || !ok {
 		t.Errorf("%v %v", ok, err)
 	}
 }
 
 func TestClickWaitsUntilUncovered(t *testing.T) {
 	ctx, s := open(t, "/cover")
-	if err := s.Click(ctx, []string{"#b"}); err != nil {
+	if err := s.Click(ctx, cdp.At("#b"), cdp.Click{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.Evaluate(ctx, "document.title", nil, 0); err != nil || string(got) != `"clicked"` {
@@ -226,7 +226,7 @@ func TestScreenshots(t *testing.T) {
 	}{
 		{"viewport", cdp.Screenshot{}, 320, 200},
 		{"whole page, in tiles", cdp.Screenshot{FullPage: true}, 320, 6000},
-		{"element", cdp.Screenshot{Selectors: []string{"div + div"}}, 320, 1000},
+		{"element", cdp.Screenshot{Element: cdp.At("div + div")}, 320, 1000},
 	} {
 		raw, err := s.Screenshot(ctx, c.o)
 		if err != nil {

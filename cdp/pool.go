@@ -11,8 +11,8 @@ import (
 type Pool struct {
 	opts  Options
 	slots []*slot
-	// free has one token per session that may still be opened.
-	free chan struct{}
+	gate  *gate // one place per session that may be open
+	keys  keys  // profiles and sticky sessions in use
 
 	life context.Context
 	end  context.CancelCauseFunc
@@ -20,68 +20,94 @@ type Pool struct {
 	// retired browsers.
 	background sync.WaitGroup
 
-	mu sync.Mutex
-}
-
-// slot is the place of one browser. The pool's mutex guards it.
-type slot struct {
-	browser *browser
-	// starting is closed when the start under way has ended, err then says how.
-	starting chan struct{}
-	err      error
-	active   int // sessions open, or about to be
-	uses     int // sessions that the browser has had
+	mu     sync.Mutex
+	parked map[string][]*parked
+	alone  map[*browser]bool // browsers of one session each, not in a slot
 }
 
 // NewPool sweeps what crashed processes left in the profile folder and returns
 // a pool that launches its browsers when they are needed. Close it.
 func NewPool(o Options) (*Pool, error) {
 	o = o.withDefaults()
-	if o.Binary.Path == "" {
+	switch {
+	case o.Endpoint != "":
+		if err := CheckEndpoint(o.Endpoint); err != nil {
+			return nil, err
+		}
+		o.Browsers, o.PerBrowser = 1, o.Sessions
+	case o.Binary.Path == "":
 		return nil, ErrNotFound
+	default:
+		n, err := Sweep(o.Dir)
+		if err != nil {
+			o.Log.Warn("sweep of old browser profiles", "error", err)
+		}
+		if n > 0 {
+			o.Log.Info("removed what an earlier crash left", "profiles", n)
+		}
 	}
-	n, err := Sweep(o.Dir)
-	if err != nil {
-		o.Log.Warn("sweep of old browser profiles", "error", err)
-	}
-	if n > 0 {
-		o.Log.Info("removed what an earlier crash left", "profiles", n)
-	}
-	p := &Pool{opts: o, free: make(chan struct{}, o.Sessions)}
+	p := &Pool{opts: o, gate: newGate(o.Sessions, o.MaxWaiting), parked: map[string][]*parked{}, alone: map[*browser]bool{}}
 	p.life, p.end = context.WithCancelCause(context.Background())
-	for range o.Sessions {
-		p.free <- struct{}{}
-	}
-	for range (o.Sessions + o.PerBrowser - 1) / o.PerBrowser {
+	for range o.Browsers {
 		p.slots = append(p.slots, &slot{})
 	}
+	p.background.Go(p.watchMemory)
 	return p, nil
 }
 
-// Acquire opens a session in a browser context of its own. It waits for a free
-// place until ctx is done.
+// Acquire opens a session in a browser context of its own, see Lease.
 func (p *Pool) Acquire(ctx context.Context) (*Session, error) {
-	select {
-	case <-p.life.Done():
-		return nil, ErrPoolClosed
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-p.free:
-	}
-	s, err := p.open(ctx)
-	if errors.Is(err, ErrBrowserLost) && ctx.Err() == nil {
-		// It died between two sessions; nobody has lost anything yet.
-		s, err = p.open(ctx)
-	}
+	return p.Lease(ctx, Request{})
+}
+
+// Lease opens a session. It waits for its profile or sticky session, then for a
+// free place, until ctx is done; ErrSaturated if too many wait already. Close the
+// session.
+func (p *Pool) Lease(ctx context.Context, r Request) (*Session, error) {
+	r, err := r.withDefaults()
 	if err != nil {
-		p.free <- struct{}{}
 		return nil, err
 	}
+	if p.opts.Endpoint != "" && (r.Isolation == IsolateProfile || r.Isolation == IsolateProcess) {
+		return nil, errors.New("a browser at an endpoint is shared, so isolation " + string(r.Isolation) + " is not possible")
+	}
+	unlock, err := p.keys.lock(ctx, p.life, r.exclusive())
+	if err != nil {
+		return nil, err
+	}
+	if err := p.gate.enter(ctx, p.life, r.Group); err != nil {
+		unlock()
+		return nil, err
+	}
+	s, err := p.lease(ctx, r, unlock)
+	if errors.Is(err, ErrBrowserLost) && ctx.Err() == nil {
+		// It died between two sessions; nobody has lost anything yet.
+		s, err = p.lease(ctx, r, unlock)
+	}
+	if err != nil {
+		p.gate.leave()
+		unlock()
+		return nil, err
+	}
+	s.uses++
 	return s, nil
 }
 
+// lease finds the session's page.
+func (p *Pool) lease(ctx context.Context, r Request, unlock func()) (*Session, error) {
+	if r.Isolation == IsolateProfile || r.Isolation == IsolateProcess {
+		return p.openAlone(ctx, r, unlock)
+	}
+	name, _, _ := r.parking()
+	if s, sl := p.unpark(name); s != nil {
+		s.onClose = func() { p.release(sl, s, r, unlock) }
+		return s, nil
+	}
+	return p.open(ctx, r, unlock)
+}
+
 // open takes a slot and opens a session in its browser.
-func (p *Pool) open(ctx context.Context) (*Session, error) {
+func (p *Pool) open(ctx context.Context, r Request, unlock func()) (*Session, error) {
 	sl := p.reserve()
 	b, err := p.running(ctx, sl)
 	if err != nil {
@@ -94,111 +120,47 @@ func (p *Pool) open(ctx context.Context) (*Session, error) {
 		p.unreserve(sl)
 		return nil, err
 	}
-	s.onClose = func() { p.release(sl, s) }
+	p.inBackground(func() { b.prepare(p.life) })
+	s.onClose = func() { p.release(sl, s, r, unlock) }
 	return s, nil
 }
 
-// reserve picks the slot with the fewest sessions. Ties go to a browser that
-// runs already.
-func (p *Pool) reserve() *slot {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	best := p.slots[0]
-	for _, sl := range p.slots[1:] {
-		if sl.active < best.active || sl.active == best.active && best.browser == nil && sl.browser != nil {
-			best = sl
+// release frees the session's place first. Its page is closed, or cleared and
+// parked, afterwards in the background, so that a page that does not close holds
+// nobody up.
+func (p *Pool) release(sl *slot, s *Session, r Request, unlock func()) {
+	p.unreserve(sl)
+	name, uses, ttl := r.parking()
+	again := name != "" && s.Err() == ErrSessionClosed && !s.stuck.Load() && !s.poisoned.Load() && !s.overridden.Load() && s.uses < uses && !s.browser.wornOut()
+	p.inBackground(func() {
+		defer unlock()
+		if again && p.park(sl, s, r, name, ttl) {
+			return
 		}
-	}
-	best.active++
-	return best
-}
-
-func (p *Pool) unreserve(sl *slot) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	sl.active--
-}
-
-// release frees the session's place first and closes its page afterwards, in
-// the background, so that a page that does not close holds nobody up.
-func (p *Pool) release(sl *slot, s *Session) {
-	p.mu.Lock()
-	sl.active--
-	if p.life.Err() == nil { // else the browser is being killed anyway
-		p.background.Go(func() {
-			defer s.browser.give()
-			s.browser.dispose(s.tab)
-		})
-	}
-	p.mu.Unlock()
-	p.free <- struct{}{}
-}
-
-// running returns the slot's browser, starting one if there is none that can
-// take a session. Callers that wait for the same start share it; a caller that
-// gives up does not end it.
-func (p *Pool) running(ctx context.Context, sl *slot) (*browser, error) {
-	for {
-		p.mu.Lock()
-		if b := sl.browser; b != nil && b.alive() && sl.uses < p.opts.MaxUses {
-			sl.uses++
-			b.take()
-			p.mu.Unlock()
-			return b, nil
-		}
-		if p.life.Err() != nil {
-			p.mu.Unlock()
-			return nil, ErrPoolClosed
-		}
-		starting := sl.starting
-		if starting == nil {
-			starting = p.start(sl)
-		}
-		p.mu.Unlock()
-		select {
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-starting:
-		}
-		p.mu.Lock()
-		err := sl.err
-		p.mu.Unlock()
-		if err != nil {
-			return nil, err
-		}
-	}
-}
-
-// start retires what the slot has and begins to launch a browser. The caller
-// holds the mutex.
-func (p *Pool) start(sl *slot) chan struct{} {
-	if old := sl.browser; old != nil {
-		sl.browser = nil
-		p.background.Go(func() { p.retire(old) })
-	}
-	done := make(chan struct{})
-	sl.starting, sl.err = done, nil
-	p.background.Go(func() {
-		ctx, cancel := context.WithTimeoutCause(p.life, startTimeout, &TimeoutError{What: "the browser to start", Waited: startTimeout})
-		defer cancel()
-		b, err := launch(ctx, p.opts)
-		p.mu.Lock()
-		sl.browser, sl.err, sl.uses, sl.starting = b, err, 0, nil
-		p.mu.Unlock()
-		close(done)
+		p.dispose(s)
 	})
-	return done
+	p.gate.leave()
 }
 
-// retire ends a browser once its sessions are closed.
-func (p *Pool) retire(b *browser) {
-	select {
-	case <-b.idle():
-	case <-b.life.Done():
-	case <-p.life.Done():
+// dispose closes the page of a session that has ended.
+func (p *Pool) dispose(s *Session) {
+	defer s.browser.give()
+	if s.stuck.Load() {
+		ctx, cancel := context.WithTimeout(s.browser.life, rescueTimeout)
+		_ = s.tab.terminate(ctx)
+		cancel()
 	}
-	b.end(ErrPoolClosed)
-	<-b.ended
+	s.browser.dispose(s.tab)
+}
+
+// inBackground runs f, unless the pool is closing: then its browsers are being
+// killed anyway.
+func (p *Pool) inBackground(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.life.Err() == nil {
+		p.background.Go(f)
+	}
 }
 
 // Start launches the first browser and opens and closes one session in it, so
@@ -214,30 +176,44 @@ func (p *Pool) Start(ctx context.Context) (Build, error) {
 
 // Close kills all browsers, removes their profiles and waits for the end of
 // everything that the pool started. Sessions still open fail with ErrPoolClosed.
+// Browsers on profiles that are kept end by themselves, so that all is written.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.end(ErrPoolClosed) // nothing new begins in the background from here on
-	var running []*browser
+	p.mu.Unlock()
+	p.endAll()
+	p.background.Wait()
+	p.endAll() // one may have started meanwhile
+	return nil
+}
+
+// endAll ends all browsers and waits until they are gone.
+func (p *Pool) endAll() {
+	var ending sync.WaitGroup
+	for _, b := range p.browsers() {
+		ending.Go(func() {
+			if b.profile != nil && b.profile.kept != nil {
+				b.quit()
+			} else {
+				b.end(ErrPoolClosed)
+			}
+			<-b.ended
+		})
+	}
+	ending.Wait()
+}
+
+// browsers lists those that run.
+func (p *Pool) browsers() (out []*browser) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, sl := range p.slots {
 		if sl.browser != nil {
-			running = append(running, sl.browser)
+			out = append(out, sl.browser)
 		}
 	}
-	p.mu.Unlock()
-	for _, b := range running {
-		b.end(ErrPoolClosed)
+	for b := range p.alone {
+		out = append(out, b)
 	}
-	p.background.Wait()
-	p.mu.Lock()
-	for _, sl := range p.slots { // one may have started meanwhile
-		if sl.browser != nil {
-			sl.browser.end(ErrPoolClosed)
-			running = append(running, sl.browser)
-		}
-	}
-	p.mu.Unlock()
-	for _, b := range running {
-		<-b.ended
-	}
-	return nil
+	return out
 }

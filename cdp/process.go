@@ -20,21 +20,21 @@ type chrome struct {
 	output *tail
 	in     *os.File // we write commands
 	out    *os.File // we read answers and events
-	exited chan struct{}
-	err    error // how it ended; valid after exited is closed
+	done   chan struct{}
+	err    error // how it ended; valid after done is closed
 
 	mu     sync.Mutex
 	reaped bool
 }
 
-// startChrome launches the browser on a profile.
-func startChrome(o Options, p *profile, uid int) (*chrome, error) {
-	c := &chrome{output: &tail{}, exited: make(chan struct{})}
+// startChrome launches the browser on a profile, with more flags.
+func startChrome(o Options, p *profile, uid int, more ...string) (*chrome, error) {
+	c := &chrome{output: &tail{}, done: make(chan struct{})}
 	files, err := c.pipes()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(o.Binary.Path, append(o.flags(), "--user-data-dir="+p.dir)...)
+	cmd := exec.Command(o.Binary.Path, append(append(o.flags(), more...), "--user-data-dir="+p.dir)...)
 	// Chrome gets nothing of our environment: it may hold secrets.
 	cmd.Env = []string{"HOME=" + p.dir, "TMPDIR=" + p.dir, "XDG_RUNTIME_DIR=" + p.dir, profileEnv + "=" + p.dir,
 		"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"}
@@ -72,7 +72,7 @@ func (c *chrome) start(drain *os.File) error {
 		_ = drain.SetReadDeadline(time.Now().Add(time.Second))
 		<-drained
 		_ = drain.Close()
-		close(c.exited)
+		close(c.done)
 	}()
 	return <-started
 }
@@ -85,6 +85,16 @@ func (c *chrome) kill() {
 	if !c.reaped {
 		_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
 	}
+}
+
+func (c *chrome) exited() <-chan struct{} { return c.done }
+func (c *chrome) said(n int) string       { return c.output.last(n) }
+func (c *chrome) pid() int                { return c.cmd.Process.Pid }
+
+// release closes the pipe.
+func (c *chrome) release() {
+	_ = c.in.Close()
+	_ = c.out.Close()
 }
 
 // ended says how the process ended, for people.

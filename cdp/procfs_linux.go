@@ -125,3 +125,59 @@ func renderers(group int) []renderer {
 	}
 	return out
 }
+
+// groupMemory adds up what the processes of a group use, in bytes: the
+// proportional set size, which counts what n of them share as an nth each, see
+// proc_pid_smaps(5). Where that cannot be read, what a process shares with
+// nobody.
+func groupMemory(group int) (sum int64) {
+	if group <= 1 {
+		return 0
+	}
+	for _, pid := range groupMembers(group) {
+		dir := filepath.Join("/proc", strconv.Itoa(pid))
+		if raw, err := os.ReadFile(filepath.Join(dir, "smaps_rollup")); err == nil {
+			for line := range strings.Lines(string(raw)) {
+				if f := strings.Fields(line); len(f) == 3 && f[0] == "Pss:" {
+					kib, _ := strconv.ParseInt(f[1], 10, 64)
+					sum += kib << 10
+				}
+			}
+			continue
+		}
+		raw, _ := os.ReadFile(filepath.Join(dir, "statm"))
+		if f := strings.Fields(string(raw)); len(f) > 2 {
+			resident, _ := strconv.ParseInt(f[1], 10, 64)
+			shared, _ := strconv.ParseInt(f[2], 10, 64)
+			sum += (resident - shared) * int64(os.Getpagesize())
+		}
+	}
+	return sum
+}
+
+// hostMemory is how many bytes we may use: what the control group allows
+// (cgroup v2), else what the machine has. 0: not known.
+func hostMemory() int64 {
+	total := int64(0)
+	raw, _ := os.ReadFile("/proc/meminfo")
+	for line := range strings.Lines(string(raw)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "MemTotal:" {
+			kib, _ := strconv.ParseInt(f[1], 10, 64)
+			total = kib << 10
+		}
+	}
+	own, _ := os.ReadFile("/proc/self/cgroup")
+	for line := range strings.Lines(string(own)) {
+		group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
+		for ; ok && group != "" && group != "."; group = filepath.Dir(group) {
+			raw, _ := os.ReadFile(filepath.Join("/sys/fs/cgroup", group, "memory.max"))
+			if limit, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64); err == nil && (total == 0 || limit < total) {
+				total = limit
+			}
+			if group == "/" {
+				break
+			}
+		}
+	}
+	return total
+}

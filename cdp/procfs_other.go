@@ -32,6 +32,9 @@ func groupMembers(int) []int        { return nil }
 func inheritedEnv(int, string) bool { return false }
 func bootID() string                { return "" }
 
+func groupMemory(int) int64 { return 0 }
+func hostMemory() int64     { return 0 }
+
 type renderer struct {
 	pid          int
 	uid, seccomp string

@@ -51,7 +51,10 @@ func (p process) alive() bool {
 
 // profile is the private folder of one browser, with its lock file beside it:
 // Chrome may write into the folder but never to the lock.
-type profile struct{ dir string }
+type profile struct {
+	dir  string
+	kept *os.File // the lock of a profile that is kept; nil: it is removed
+}
 
 // newProfile makes an empty profile below base for Chrome's user (-1: ours).
 // The lock comes before the folder, so that no other process ever sees a
@@ -85,9 +88,12 @@ func (p *profile) lock(browser process) error {
 	return os.Rename(draft, p.dir+ownerSuffix)
 }
 
-// remove deletes the folder, then the lock. Processes that are just being
-// killed may still write, so it tries for a while.
+// remove deletes the folder, then the lock; a kept profile is given back.
+// Processes that are just being killed may still write, so it tries for a while.
 func (p *profile) remove() error {
+	if p.kept != nil {
+		return p.giveBack()
+	}
 	deadline := time.Now().Add(5 * time.Second)
 	for {
 		err := os.RemoveAll(p.dir)

@@ -19,8 +19,8 @@ type Screenshot struct {
 	Quality int
 	// FullPage takes the whole document instead of the viewport.
 	FullPage bool
-	// Selectors take one element instead, waiting until it is visible.
-	Selectors []string
+	// Element, if it has selectors, is taken instead, once it is visible.
+	Element Locator
 }
 
 // MediaType returns the picture's media type.
@@ -57,8 +57,8 @@ func (s *Session) Screenshot(ctx context.Context, o Screenshot) (picture []byte,
 		o.Quality = 80
 	}
 	what := "the screenshot"
-	if len(o.Selectors) > 0 {
-		what = "element " + quoted(o.Selectors) + " to be visible for a screenshot"
+	if o.Element.Selectors != nil {
+		what = "element " + o.Element.String() + " to be visible for a screenshot"
 	}
 	err = s.do(ctx, what, func(ctx context.Context) error {
 		clip, err := s.clip(ctx, o)
@@ -74,12 +74,11 @@ func (s *Session) Screenshot(ctx context.Context, o Screenshot) (picture []byte,
 func (s *Session) clip(ctx context.Context, o Screenshot) (*rect, error) {
 	var r rect
 	switch {
-	case len(o.Selectors) > 0:
-		a, err := s.until(ctx, "rect", map[string]any{"selectors": o.Selectors})
-		if err != nil {
+	case o.Element.Selectors != nil:
+		var err error
+		if r, err = s.rectOf(ctx, o.Element); err != nil {
 			return nil, err
 		}
-		r = a.Rect
 	case o.FullPage:
 		w, h, err := s.tab.contentSize(ctx)
 		if err != nil {
@@ -95,6 +94,25 @@ func (s *Session) clip(ctx context.Context, o Screenshot) (*rect, error) {
 		return nil, &TooLargeError{fmt.Sprintf("the screenshot (%.0fx%.0f)", r.Width, r.Height), int64(pixels), maxPixels, "pixels"}
 	}
 	return &r, nil
+}
+
+// rectOf returns the rectangle of an element in the main document.
+func (s *Session) rectOf(ctx context.Context, element Locator) (rect, error) {
+	if _, _, err := s.ready(ctx, element, needs{}, nil, false); err != nil {
+		return rect{}, err
+	}
+	a, at, err := s.untilAt(ctx, element, "rect", map[string]any{})
+	if err != nil || len(at.around) == 0 {
+		return a.Rect, err
+	}
+	// In a frame the rectangle is one of the frame's viewport: its corner goes
+	// outward, and the main document's scroll position is added.
+	x, y, _, err := s.outward(ctx, at, a.X, a.Y, false)
+	if err != nil {
+		return rect{}, err
+	}
+	scrolled, err := s.tab.scrollPosition(ctx)
+	return rect{x + scrolled.X, y + scrolled.Y, a.Rect.Width, a.Rect.Height}, err
 }
 
 // tiles takes the picture, in parts if it is high.

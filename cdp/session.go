@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// Session is one page in a browser context of its own: its cookies, storage
-// and cache begin empty and are shared with nobody. A session is used by one
-// goroutine at a time; only Close and Done may be called from others.
+// Session is one page. What it shares with others its Request's Isolation says;
+// by default its cookies, storage and cache begin empty and are shared with
+// nobody. A session is used by one goroutine at a time; only Close and Done may
+// be called from others.
 //
 // Every method that takes a context fails at once with ErrPageCrashed or
 // ErrBrowserLost when that happens, with the context's error when it is
@@ -19,12 +21,18 @@ type Session struct {
 	browser *browser
 	tab     *tab
 	events  *pageEvents
-	world   world
+	verbs
 
 	life    context.Context // its cause is why the session ended
 	end     context.CancelCauseFunc
 	onClose func()
 	once    sync.Once
+
+	uses int // how many sessions had this page, with this one
+	// stuck: a command timed out, so the page may be busy.
+	stuck atomic.Bool
+	// poisoned pages are not used again.
+	poisoned atomic.Bool
 }
 
 func newSession(b *browser) *Session {
@@ -54,12 +62,22 @@ func (s *Session) Close() {
 // do runs commands that fail as soon as the session ends, and explains their
 // failure. what names the wait: "the page to load".
 func (s *Session) do(ctx context.Context, what string, commands func(ctx context.Context) error) error {
+	if s.stuck.Load() {
+		if err := s.rescue(ctx); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
 	joined, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
 	defer stop()
-	return s.explain(ctx, commands(joined), what, start)
+	err := s.explain(ctx, commands(joined), what, start)
+	var timeout *TimeoutError
+	if errors.As(err, &timeout) {
+		return s.timedOut(err)
+	}
+	return err
 }
 
 // explain tells apart what chromedp reports alike: a lost browser, a crashed
@@ -141,18 +159,5 @@ func pause(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	case <-t.C:
 		return nil
-	}
-}
-
-// answerDialogs answers the dialogs that would block the page: it leaves when
-// asked (beforeunload) and dismisses everything else.
-func (s *Session) answerDialogs() {
-	for {
-		select {
-		case <-s.life.Done():
-			return
-		case kind := <-s.events.dialogs:
-			_ = s.tab.handleDialog(s.life, kind == "beforeunload")
-		}
 	}
 }

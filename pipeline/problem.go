@@ -50,6 +50,10 @@ type NodeField = node.Field
 // NodeKey is a key of a mapping.
 type NodeKey = node.Key
 
+// Suggest is the hint for a name that is none of the known ones: the nearest of
+// them, or all.
+func Suggest(name string, known []string) string { return node.Suggest(name, known) }
+
 // NodeUnmarshaler is implemented by config types that decode themselves, such
 // as unions and scalars with a syntax of their own. Problems are reported on
 // the node with n.Problem; the method returns nothing.

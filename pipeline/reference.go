@@ -31,6 +31,7 @@ type referencePage struct {
 	bytes.Buffer
 	docs Docs
 	own  []reflect.Type // types of the current table that decode themselves
+	told []reflect.Type // those that were explained already
 }
 
 func (r *referencePage) line(format string, args ...any) {
@@ -65,6 +66,9 @@ func (r *referencePage) table(t reflect.Type, defaults reflect.Value) {
 
 // ownType explains a type that decodes itself, below the table that names it.
 func (r *referencePage) ownType(t reflect.Type) {
+	if r.told = append(r.told, t); slices.Contains(r.told[:len(r.told)-1], t) {
+		return
+	}
 	if u, ok := asUnion(t); ok {
 		r.union(typeTitle(t), u)
 		return
@@ -116,7 +120,12 @@ func (r *referencePage) nested(path string, t reflect.Type, preset reflect.Value
 		break
 	}
 	_, own := reflect.New(t).Interface().(NodeUnmarshaler)
+	forms, several := asForms(t)
 	switch {
+	case several:
+		for _, form := range forms {
+			r.nested(path, form, reflect.Value{}, open)
+		}
 	case own && t.PkgPath() != reflect.TypeFor[Plan]().PkgPath() && r.docs != nil && !slices.Contains(r.own, t):
 		r.own = append(r.own, t)
 	case !own && t.Kind() == reflect.Struct:
@@ -156,6 +165,13 @@ func valueName(t reflect.Type, f *node.FieldInfo) string {
 		return "any, with `${{ }}`"
 	case reflect.TypeFor[stageNodes]():
 		return "list of stages"
+	}
+	if forms, ok := asForms(t); ok {
+		var names []string
+		for _, form := range forms {
+			names = append(names, valueName(form, nil))
+		}
+		return strings.Join(names, ", or ")
 	}
 	if _, own := reflect.New(t).Interface().(NodeUnmarshaler); own {
 		return typeTitle(t)

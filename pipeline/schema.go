@@ -23,11 +23,11 @@ type Docs interface {
 // stages of set, for editors. The loader is stricter in what a schema cannot
 // say: expressions, names, the order of the stages.
 func Schema(set *Set, docs Docs) ([]byte, error) {
-	b := &schemaBuilder{docs: docs}
 	defs := object{"reference": object{
 		"description": "A value from the environment or a file, resolved when the pipeline is loaded.",
 		"type":        "string", "pattern": `\$\{(env|file):`,
 	}}
+	b := &schemaBuilder{docs: docs, defs: defs}
 	kinds := object{}
 	var oneKind []any
 	for _, d := range set.defs {
@@ -66,6 +66,7 @@ type object = map[string]any
 
 type schemaBuilder struct {
 	docs Docs
+	defs object         // by name
 	open []reflect.Type // structs that the walk is inside of
 }
 
@@ -121,7 +122,14 @@ func (b *schemaBuilder) value(t reflect.Type, preset reflect.Value, f *node.Fiel
 		return b.value(t.Elem(), reflect.Value{}, f)
 	}
 	if u, ok := asUnion(t); ok {
-		return b.union(u)
+		return b.union(t, u)
+	}
+	if forms, ok := asForms(t); ok {
+		var any []object
+		for _, form := range forms {
+			any = append(any, b.value(form, reflect.Value{}, nil))
+		}
+		return object{"anyOf": any}
 	}
 	if own, ok := ownSchema(t); ok {
 		return own

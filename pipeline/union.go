@@ -28,20 +28,51 @@ type Variant struct {
 	Short reflect.Type
 }
 
+// Forms is implemented by config types that decode themselves from a value of
+// one of several types, such as a list or the name of a file that holds it.
+type Forms interface {
+	NodeUnmarshaler
+	// Forms returns the types.
+	Forms() []reflect.Type
+}
+
+// asForms returns t's forms, or ok false.
+func asForms(t reflect.Type) (forms []reflect.Type, ok bool) {
+	f, ok := reflect.New(t).Interface().(Forms)
+	if !ok {
+		return nil, false
+	}
+	return f.Forms(), true
+}
+
 // asUnion returns t's variants, or ok false.
 func asUnion(t reflect.Type) (u Union, ok bool) {
 	u, ok = reflect.New(t).Interface().(Union)
 	return u, ok
 }
 
-// union is the schema of a mapping with one of the names.
-func (b *schemaBuilder) union(u Union) object {
+// union refers to the definition of a union, which may hold itself, and makes it
+// at first.
+func (b *schemaBuilder) union(t reflect.Type, u Union) object {
+	name := typeTitle(t)
+	if b.defs[name] == nil {
+		b.defs[name] = object{} // found by what is inside
+		b.defs[name] = b.oneOf(u)
+	}
+	return object{"$ref": "#/$defs/" + name}
+}
+
+// oneOf is the schema of a mapping with one of the names.
+func (b *schemaBuilder) oneOf(u Union) object {
 	variants, common := u.Variants()
 	out := b.structure(common, reflect.Value{})
 	var one []any
 	for _, name := range slices.Sorted(maps.Keys(variants)) {
 		v := variants[name]
 		s := b.value(v.Type, reflect.Value{}, nil)
+		if s["type"] == "object" && s["required"] == nil {
+			s["type"] = []string{"object", "null"} // "- reload:"
+		}
 		switch {
 		case v.Short == nil:
 		case v.Type.Kind() == reflect.Map:

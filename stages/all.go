@@ -49,5 +49,8 @@ func Stores() []pipeline.ObjectDriver { return store.Drivers() }
 // Verifier returns the verifier of receipts over all object stores.
 func Verifier() pipeline.Verifier { return witness.Verifier(Stores()...) }
 
+// Importer returns what turns recordings of a browser into steps.
+func Importer() pipeline.Importer { return execute.Import }
+
 // Probes returns the checks of what the stages need from the machine.
 func Probes() []pipeline.Probe { return []pipeline.Probe{execute.Probe()} }

@@ -63,7 +63,7 @@ func (s *Shared) Pool(tb testing.TB) *cdp.Pool {
 	bin := Binary(tb)
 	s.once.Do(func() {
 		if s.dir, s.err = os.MkdirTemp("", "cdptest-"); s.err == nil {
-			s.pool, s.err = cdp.NewPool(cdp.Options{Binary: bin, Dir: s.dir, Sessions: 2})
+			s.pool, s.err = cdp.NewPool(cdp.Options{Binary: bin, Dir: s.dir, Sessions: 2, Browsers: 1})
 		}
 	})
 	if s.err != nil {

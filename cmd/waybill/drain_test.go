@@ -102,7 +102,7 @@ func TestTerminateFinishes(t *testing.T) {
 // A browser must not outlive its run.
 func TestTerminateWithBrowser(t *testing.T) {
 	s := newSite(t)
-	steps := fmt.Sprintf("execute: { steps: [ { navigate: %q } ] }", s.URL+"/${{ item.body.n }}")
+	steps := fmt.Sprintf("execute: { network: { private: true }, steps: [ { navigate: %q } ] }", s.URL+"/${{ item.body.n }}")
 	w := newWorkspace(t, 20, fmt.Sprintf(drainPipeline, "1s", steps))
 	r := w.begin(s)
 	if found := w.browserProcesses(); len(found) == 0 {

@@ -18,6 +18,6 @@ func parts() cli.Parts {
 	return cli.Parts{
 		Defs:   append(stages.All(), plugins.Def()),
 		Queues: stages.Queues(), Objects: stages.Stores(),
-		Verify: stages.Verifier(), Kernels: plugins.Tools{}, Probes: stages.Probes(),
+		Verify: stages.Verifier(), Kernels: plugins.Tools{}, Import: stages.Importer(), Probes: stages.Probes(),
 	}
 }

@@ -20,6 +20,8 @@ type Parts struct {
 	Verify pipeline.Verifier
 	// Kernels are the tools behind kernel; nil makes its commands errors.
 	Kernels pipeline.KernelTools
+	// Import is behind browser import; nil makes it an error.
+	Import pipeline.Importer
 	// Probes are further checks of doctor.
 	Probes []pipeline.Probe
 	// Version overrides the version from the build information.

@@ -42,7 +42,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true,
 	},
 		a.runCommand(), a.checkCommand(), a.planCommand(), a.enqueueCommand(), a.queueCommand(), a.statusCommand(),
-		a.verifyCommand(), a.blobCommand(), a.kernelCommand(), a.schemaCommand(), a.doctorCommand(), a.versionCommand())
+		a.verifyCommand(), a.blobCommand(), a.kernelCommand(), a.browserCommand(), a.schemaCommand(), a.doctorCommand(), a.versionCommand())
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON for machines")
 	root.SetFlagErrorFunc(flagError)
 	return root

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/waybill-dev/waybill/cdp"
+	"github.com/waybill-dev/waybill/cdp/egress"
 	"github.com/waybill-dev/waybill/pipeline"
 )
 
@@ -34,11 +35,13 @@ func (s *Step) failure(ctx context.Context, err error) *pipeline.Error {
 // classify knows the errors of package cdp.
 func classify(err error) (kind pipeline.Kind, code, hint string) {
 	var (
-		timeout  *cdp.TimeoutError
-		nav      *cdp.NavigationError
-		script   *cdp.ScriptError
-		selector *cdp.SelectorError
-		large    *cdp.TooLargeError
+		timeout    *cdp.TimeoutError
+		nav        *cdp.NavigationError
+		unanswered *egress.Error
+		script     *cdp.ScriptError
+		selector   *cdp.SelectorError
+		large      *cdp.TooLargeError
+		state      *cdp.StateError
 	)
 	switch {
 	case errors.Is(err, cdp.ErrBrowserLost):
@@ -57,12 +60,16 @@ func classify(err error) (kind pipeline.Kind, code, hint string) {
 			return pipeline.Retry, "element-not-found", ""
 		}
 		return pipeline.Retry, "timeout", ""
+	case errors.As(err, &unanswered):
+		return refusal(unanswered)
 	case errors.As(err, &nav):
 		return navigationKind(nav), "navigation-failed", ""
 	case errors.As(err, &script):
 		return pipeline.Permanent, "script-failed", ""
 	case errors.As(err, &selector):
 		return pipeline.Permanent, "bad-selector", ""
+	case errors.As(err, &state):
+		return pipeline.Retry, "step-failed", ""
 	case errors.As(err, &large):
 		return pipeline.Permanent, "too-large", "raise maxBytes or run.budget.io, or read less"
 	}
@@ -73,7 +80,7 @@ func classify(err error) (kind pipeline.Kind, code, hint string) {
 var hopeless = []string{"net::ERR_TOO_MANY_REDIRECTS", "net::ERR_UNSAFE_PORT", "net::ERR_INVALID_URL", "net::ERR_UNKNOWN_URL_SCHEME", "net::ERR_UNSAFE_REDIRECT"}
 
 func navigationKind(e *cdp.NavigationError) pipeline.Kind {
-	if slices.Contains(hopeless, e.Code) || e.Detail != "" {
+	if slices.Contains(hopeless, e.Code) || strings.HasPrefix(e.Code, "net::ERR_CERT_") || e.Detail != "" {
 		return pipeline.Permanent
 	}
 	return pipeline.Retry

@@ -7,3 +7,6 @@ import (
 
 // SetPool gives a stage the browsers that Start would have launched.
 func SetPool(s pipeline.Stage, p *cdp.Pool) { s.(*stage).pool = p }
+
+// New makes the stage without its definition.
+func New(cfg Config, env pipeline.Env) pipeline.Stage { return &stage{cfg: cfg, env: env} }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/waybill-dev/waybill/cdp"
+	"github.com/waybill-dev/waybill/cdp/egress"
 	"github.com/waybill-dev/waybill/pipeline"
 )
 
@@ -22,7 +24,10 @@ type stage struct {
 	cfg Config
 	env pipeline.Env
 
-	pool      *cdp.Pool // made by Start
+	egress    *egress.Proxy // made by Start, as is the pool
+	pool      *cdp.Pool
+	archives  archives
+	logins    logins
 	closeOnce sync.Once
 }
 
@@ -43,11 +48,26 @@ func (s *stage) Start(ctx context.Context) error {
 	if strings.Contains(path, "/") && !filepath.IsAbs(path) {
 		path = filepath.Join(s.env.Dir, path)
 	}
-	bin, err := cdp.Find(path)
+	var bin cdp.Binary
+	var err error
+	if s.cfg.Browser.Endpoint == "" {
+		bin, err = cdp.Find(path)
+	}
 	if err != nil {
 		return &pipeline.Error{Kind: pipeline.Permanent, Code: "no-browser", Err: err}
 	}
-	if s.pool, err = cdp.NewPool(s.cfg.options(bin, s.env)); err != nil {
+	if s.egress, err = egress.New(s.cfg.Network.policy()); err != nil {
+		return &pipeline.Error{Kind: pipeline.Permanent, Code: "bad-network", Err: err}
+	}
+	if s.cfg.Browser.Sandbox == "off" && s.env.Log != nil {
+		s.env.Log.WarnContext(ctx, "the browser runs without its sandbox: a page that breaks out of it has the rights of this process")
+	}
+	o := s.cfg.options(bin, s.env)
+	o.Egress = s.egress
+	if slices.Contains(s.cfg.Capture, captureTrace) {
+		o.PerBrowser = 1 // a browser makes one trace at a time
+	}
+	if s.pool, err = cdp.NewPool(o); err != nil {
 		return &pipeline.Error{Kind: pipeline.Permanent, Code: "no-browser", Err: err}
 	}
 	if _, err := s.pool.Start(ctx); err != nil {
@@ -69,6 +89,9 @@ func (s *stage) Close() (err error) {
 		if s.pool != nil {
 			err = s.pool.Close()
 		}
+		if s.egress != nil {
+			err = errors.Join(err, s.egress.Close())
+		}
 	})
 	return err
 }
@@ -78,41 +101,19 @@ func (s *stage) Process(ctx context.Context, it *pipeline.Item) error {
 	if s.pool == nil {
 		return pipeline.Fail("not-started", "the stage was not started")
 	}
-	session, err := s.pool.Acquire(ctx)
+	request, err := s.cfg.request(it, s.env)
+	if err != nil {
+		return err
+	}
+	session, err := s.pool.Lease(ctx, request)
 	if err != nil {
 		return acquireError(ctx, err)
 	}
 	defer session.Close()
 	it.DependOn(dependency(session.Build()))
-	v := &visit{item: it, session: session, max: int64(s.cfg.MaxBytes)}
-	for i := range s.cfg.Steps {
-		if err := s.step(ctx, v, &s.cfg.Steps[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// step runs one step under its deadline.
-func (s *stage) step(ctx context.Context, v *visit, st *Step) error {
-	timeout := st.Timeout
-	if timeout == 0 {
-		timeout = s.cfg.StepTimeout
-	}
-	stepCtx, cancel := context.WithTimeout(ctx, timeout.D())
-	defer cancel()
-	err := st.action.run(stepCtx, v)
-	if err == nil {
-		return nil
-	}
-	failed := st.failure(ctx, err)
-	if st.Optional && ctx.Err() == nil && v.session.Err() == nil && failed.Code != "budget-exceeded" {
-		if s.env.Log != nil {
-			s.env.Log.DebugContext(ctx, "optional step failed", "step", st.Name, "line", st.Pos.Line, "item", v.item.ID, "error", failed)
-		}
-		return nil
-	}
-	return failed
+	v := &visit{item: it, session: session, max: int64(s.cfg.MaxBytes), stage: s}
+	defer v.restore(ctx)
+	return v.network(ctx, func(ctx context.Context) error { return v.runLoggedIn(ctx) })
 }
 
 // dependency names the browser build for the receipt.

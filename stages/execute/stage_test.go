@@ -36,7 +36,12 @@ func serve(t *testing.T) string {
 // share; TestExercise starts one of its own.
 func start(t *testing.T, config string) pipeline.Stage {
 	t.Helper()
-	pool := shared.Pool(t)
+	return startWith(t, shared.Pool(t), config)
+}
+
+// startWith makes the stage with these browsers.
+func startWith(t *testing.T, pool *cdp.Pool, config string) pipeline.Stage {
+	t.Helper()
 	plan, problems := load(config)
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -57,7 +62,7 @@ func TestExercise(t *testing.T) {
 	cdptest.Binary(t)
 	url := serve(t)
 	pipelinetest.Exercise(t, execute.Def(),
-		pipelinetest.Config("steps:\n  - navigate: ${{ item.body.url }}"),
+		pipelinetest.Config("network: { private: true }\nsteps:\n  - navigate: ${{ item.body.url }}"),
 		pipelinetest.NewItem(func() *pipeline.Item { return visit(url) }),
 		pipelinetest.BadItem(func() *pipeline.Item { return visit("file:///etc/hostname") }))
 }

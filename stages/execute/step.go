@@ -2,7 +2,6 @@ package execute
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -17,13 +16,33 @@ type Step struct {
 	Name string
 	// Pos is its place in the file; failures cite it.
 	Pos pipeline.Pos
-	// Timeout is the step's deadline; 0: the stage's stepTimeout.
-	Timeout pipeline.Duration
-	// Optional steps may fail; the next one runs all the same. The end of the
-	// page, the browser or the item's time is never optional.
-	Optional bool
 
+	stepKeys
 	action action
+	// recording is set in the first step of a recording: the evidence names the
+	// file, whose steps are not part of the pipeline's own text.
+	recording *pipeline.Dependency
+}
+
+// stepKeys are the keys beside a step's name.
+type stepKeys struct {
+	// What the step is for; failures cite it.
+	Title string `yaml:"name,optional"`
+	// Longest time of the step; the default is stepTimeout. Of if and repeat it
+	// is the time of all that they do, and has no default.
+	Timeout pipeline.Duration `yaml:"timeout,optional"`
+	// Whether the step may fail; the next one runs all the same. The end of the
+	// page, the browser or the item's time is never optional.
+	Optional bool `yaml:"optional,optional"`
+	// Condition on the item under which the step runs.
+	When *pipeline.Condition `yaml:"when,optional"`
+	// What must hold on the page before the step; else the item fails for good.
+	Require *condition `yaml:"require,optional"`
+	// What must hold on the page after the step, at the latest when its time is
+	// over.
+	Expect *condition `yaml:"expect,optional"`
+	// Events that the step causes, under the Recorder's name.
+	Events []assertedEvent `yaml:"assertedEvents,optional"`
 }
 
 // action is what a step does. It is shared by all items and does not change.
@@ -34,21 +53,61 @@ type action interface {
 // actions make the action of each step, to be decoded into.
 func actions() map[string]action {
 	return map[string]action{
-		"navigate":       &navigate{},
-		"waitForElement": &waitForElement{},
-		"click":          &click{},
-		"type":           &typeText{},
-		"extract":        &extract{},
-		"evaluate":       &evaluate{},
-		"html":           &html{},
-		"screenshot":     &screenshot{},
-		"console":        &console{},
-		"assert":         &assert{},
+		// the Recorder's vocabulary
+		"setViewport":              &setViewport{},
+		"navigate":                 &navigate{},
+		"click":                    &click{count: 1},
+		"doubleClick":              &doubleClick{click{count: 2}},
+		"hover":                    &hover{},
+		"change":                   &change{},
+		"keyDown":                  &keyDown{},
+		"keyUp":                    &keyUp{},
+		"scroll":                   &scroll{},
+		"waitForElement":           &waitForElement{},
+		"waitForExpression":        &waitForExpression{},
+		"close":                    &closePage{},
+		"emulateNetworkConditions": &emulateNetwork{},
+		"customStep":               &customStep{},
+		// moving about and filling in
+		"back":     &back{},
+		"forward":  &forward{},
+		"reload":   &reload{},
+		"type":     &typeText{},
+		"fill":     &fill{},
+		"press":    &press{},
+		"select":   &selectOption{},
+		"check":    &check{},
+		"uncheck":  &uncheck{},
+		"upload":   &upload{},
+		"download": &download{},
+		// reading
+		"extract":    &extract{},
+		"evaluate":   &evaluate{},
+		"html":       &html{},
+		"mhtml":      &mhtml{},
+		"pdf":        &pdf{},
+		"screenshot": &screenshot{},
+		"console":    &console{},
+		// what the page believes
+		"cookies":     &cookies{},
+		"headers":     &headers{},
+		"userAgent":   &userAgent{},
+		"emulate":     &emulate{},
+		"geolocation": &geolocation{},
+		// control
+		"assert": &assert{},
+		"if":     &ifStep{},
+		"repeat": &repeat{},
 	}
 }
 
 // Names lists the steps, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(actions())) }
+
+// commonNames lists the keys of stepKeys.
+func commonNames() []string {
+	return []string{"name", "timeout", "optional", "when", "require", "expect", "assertedEvents"}
+}
 
 // UnmarshalNode reads a step.
 func (s *Step) UnmarshalNode(n *pipeline.Node) {
@@ -58,16 +117,12 @@ func (s *Step) UnmarshalNode(n *pipeline.Node) {
 		return
 	}
 	made := actions()
-	known := append(Names(), "timeout", "optional")
+	known := append(Names(), commonNames()...)
 	unknown := false
 	for _, f := range n.Fields() {
 		switch {
-		case f.Name == "timeout":
-			if f.Value.Decode(&s.Timeout) && s.Timeout <= 0 {
-				f.Value.Problem(pipeline.CodeOutOfRange, "", "a timeout must be more than 0")
-			}
-		case f.Name == "optional":
-			f.Value.Decode(&s.Optional)
+		case slices.Contains(commonNames(), f.Name):
+			s.decodeCommon(f)
 		case made[f.Name] == nil:
 			f.Key.UnknownKey(known)
 			unknown = true
@@ -85,6 +140,24 @@ func (s *Step) UnmarshalNode(n *pipeline.Node) {
 	}
 }
 
+// decodeCommon decodes one of the common keys.
+func (k *stepKeys) decodeCommon(f pipeline.NodeField) {
+	to := map[string]any{"name": &k.Title, "timeout": &k.Timeout, "optional": &k.Optional, "when": &k.When,
+		"require": &k.Require, "expect": &k.Expect, "assertedEvents": &k.Events}[f.Name]
+	if !f.Value.Decode(to) {
+		return
+	}
+	switch f.Name {
+	case "timeout":
+		if k.Timeout <= 0 {
+			f.Value.Problem(pipeline.CodeOutOfRange, "", "a timeout must be more than 0")
+		}
+	case "require", "expect":
+		to := to.(**condition)
+		(*to).check(f.Value)
+	}
+}
+
 // short is implemented by actions that may be written as one value.
 type short interface {
 	// scalar returns where the value goes.
@@ -96,14 +169,14 @@ type checker interface {
 	check(n *pipeline.Node)
 }
 
-// misplaced reports common keys of a step that stand inside its mapping. extract,
-// which decodes itself, has names of its reader's own there.
+// misplaced reports common keys of a step that stand inside its mapping. extract
+// and headers have names of the reader's own there.
 func misplaced(a action, step string, n *pipeline.Node) (found bool) {
 	if _, own := a.(interface{ UnmarshalNode(*pipeline.Node) }); own || n.Kind() != pipeline.KindMap {
 		return false
 	}
 	for _, f := range n.Fields() {
-		if f.Name == "timeout" || f.Name == "optional" {
+		if f.Name != "name" && slices.Contains(commonNames(), f.Name) {
 			f.Key.Problem(pipeline.CodeUnknownKey, fmt.Sprintf("%s stands beside the step's name: { %s: ..., %s: ... }", f.Name, step, f.Name),
 				"unknown key %q in the step %q", f.Name, step)
 			found = true
@@ -114,22 +187,14 @@ func misplaced(a action, step string, n *pipeline.Node) (found bool) {
 
 func decodeAction(a action, n *pipeline.Node) {
 	ok := false
-	if s, is := a.(short); is && n.Kind() == pipeline.KindScalar {
+	if s, is := a.(short); is && n.Kind() != pipeline.KindMap && n.Kind() != pipeline.KindNull {
 		ok = n.Decode(s.scalar())
 	} else {
-		ok = n.Decode(a)
+		ok = n.DecodeConfig(a)
 	}
 	if c, is := a.(checker); is && ok {
 		c.check(n)
 	}
-}
-
-// stepKeys are the keys beside a step's name.
-type stepKeys struct {
-	// Longest time of the step; the default is stepTimeout.
-	Timeout pipeline.Duration `yaml:"timeout,optional"`
-	// Whether the step may fail; the next one runs all the same.
-	Optional bool `yaml:"optional,optional"`
 }
 
 // Variants lists what stands behind each step name, for schema and reference.
@@ -144,18 +209,6 @@ func (Step) Variants() (map[string]pipeline.Variant, reflect.Type) {
 	}
 	// extract decodes itself, to keep the order of its fields.
 	out["extract"] = pipeline.Variant{Type: reflect.TypeFor[extractFields](), Short: reflect.TypeFor[string]()}
+	out["headers"] = pipeline.Variant{Type: reflect.TypeFor[headerValues]()}
 	return out, reflect.TypeFor[stepKeys]()
-}
-
-// NodeSchema describes one selector or a list of alternatives.
-func (selectors) NodeSchema() json.RawMessage {
-	return json.RawMessage(`{"type":["string","array"],"items":{"type":"string"},"minItems":1}`)
-}
-
-// NodeSchema describes a script: text without ${{ }}.
-func (script) NodeSchema() json.RawMessage { return json.RawMessage(`{"type":"string"}`) }
-
-// NodeSchema describes one status or range, or a list of them.
-func (statuses) NodeSchema() json.RawMessage {
-	return json.RawMessage(`{"type":["integer","string","array"],"items":{"type":["integer","string"]}}`)
 }

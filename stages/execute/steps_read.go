@@ -2,8 +2,8 @@ package execute
 
 import (
 	"context"
-	"encoding/json"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/waybill-dev/waybill/cdp"
@@ -27,10 +27,13 @@ type field struct {
 }
 
 type fieldSpec struct {
-	// CSS selector of the element.
+	// CSS selector of the element. Inside fields it is looked up below the
+	// element around it; without a selector it is that element.
 	CSS *pipeline.Template `yaml:"css,optional"`
 	// XPath of the element.
 	XPath *pipeline.Template `yaml:"xpath,optional"`
+	// Text that the element shows.
+	Containing *pipeline.Template `yaml:"containing,optional"`
 	// Read this attribute, as it is written in the document.
 	Attr string `yaml:"attr,optional"`
 	// Read the rendered text (the default).
@@ -39,6 +42,16 @@ type fieldSpec struct {
 	HTML bool `yaml:"html,optional"`
 	// Read the first number in the text.
 	Number bool `yaml:"number,optional"`
+	// Read what a field of a form holds.
+	Value bool `yaml:"value,optional"`
+	// Read the rows of a table: objects if it has a row of headings, else lists.
+	Table bool `yaml:"table,optional"`
+	// Read the text as JSON.
+	JSON bool `yaml:"json,optional"`
+	// Read the document's JSON-LD (schema.org data); needs no selector.
+	JSONLD bool `yaml:"jsonLd,optional"`
+	// Read an object: names to what is read below the element.
+	Fields *nested `yaml:"fields,optional"`
 	// Read a list, one value of each matching element.
 	All bool `yaml:"all,optional"`
 	// It may be missing: null, or an empty list.
@@ -46,7 +59,15 @@ type fieldSpec struct {
 }
 
 // UnmarshalNode reads the fields in the order of the file.
-func (a *extract) UnmarshalNode(n *pipeline.Node) {
+func (a *extract) UnmarshalNode(n *pipeline.Node) { a.read(n, false) }
+
+// nested is an extract inside of another, where a field may be the element itself.
+type nested struct{ extract }
+
+// UnmarshalNode reads the fields in the order of the file.
+func (a *nested) UnmarshalNode(n *pipeline.Node) { a.read(n, true) }
+
+func (a *extract) read(n *pipeline.Node, inside bool) {
 	if n.Kind() != pipeline.KindMap {
 		n.Problem(pipeline.CodeWrongType, "extract: { title: { css: h1 } }", "want a mapping of names to what is read, got %s", n.Kind())
 		return
@@ -57,7 +78,7 @@ func (a *extract) UnmarshalNode(n *pipeline.Node) {
 			x.spec.CSS = new(pipeline.Template)
 			f.Value.Decode(x.spec.CSS)
 		} else if f.Value.Decode(&x.spec) {
-			x.spec.check(f.Value)
+			x.spec.check(f.Value, inside)
 		}
 		a.fields = append(a.fields, x)
 	}
@@ -66,19 +87,35 @@ func (a *extract) UnmarshalNode(n *pipeline.Node) {
 	}
 }
 
-func (s *fieldSpec) check(n *pipeline.Node) {
-	if (s.CSS == nil) == (s.XPath == nil) {
-		n.Problem(pipeline.CodeMissingKey, "css: h1", "want exactly one of css and xpath")
+func (s *fieldSpec) check(n *pipeline.Node, inside bool) {
+	if s.JSONLD && s.selectors() == 0 {
+		t, err := pipeline.NewTemplate(`script[type="application/ld+json"]`)
+		if err != nil {
+			panic(err) // it has no expression
+		}
+		s.CSS, s.JSON = t, true
+	}
+	if count := s.selectors(); count > 1 || count == 0 && !inside {
+		n.Problem(pipeline.CodeMissingKey, "css: h1", "want exactly one of css, xpath and containing")
 	}
 	kinds := 0
-	for _, set := range []bool{s.Attr != "", s.Text, s.HTML, s.Number} {
+	for _, set := range []bool{s.Attr != "", s.Text, s.HTML, s.Number, s.Value, s.Table, s.JSON, s.Fields != nil} {
 		if set {
 			kinds++
 		}
 	}
 	if kinds > 1 {
-		n.Problem(pipeline.CodeBadValue, "", "want at most one of attr, text, html and number")
+		n.Problem(pipeline.CodeBadValue, "", "want at most one of attr, text, html, number, value, table, json, jsonLd and fields")
 	}
+}
+
+func (s *fieldSpec) selectors() (n int) {
+	for _, t := range []*pipeline.Template{s.CSS, s.XPath, s.Containing} {
+		if t != nil {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *fieldSpec) kind() string {
@@ -87,29 +124,62 @@ func (s *fieldSpec) kind() string {
 		return "html"
 	case s.Number:
 		return "number"
+	case s.Value:
+		return "value"
+	case s.Table:
+		return "table"
+	case s.JSON:
+		return "json"
 	}
 	return "text"
 }
 
-func (a *extract) run(ctx context.Context, v *visit) error {
-	fields := make([]cdp.Field, len(a.fields))
-	for i, f := range a.fields {
-		selector, prefix := f.spec.CSS, ""
-		if selector == nil {
-			selector, prefix = f.spec.XPath, "xpath/"
-		}
-		text, err := selector.Text(v.item)
+// selector evaluates the selector for an item, with its prefix.
+func (s *fieldSpec) selector(it *pipeline.Item) (string, error) {
+	switch {
+	case s.XPath != nil:
+		text, err := s.XPath.Text(it)
+		return "xpath/" + text, err
+	case s.Containing != nil:
+		text, err := s.Containing.Text(it)
+		return "text/" + text, err
+	case s.CSS != nil:
+		return s.CSS.Text(it)
+	}
+	return "", nil
+}
+
+// plan evaluates the fields for an item.
+func (a *extract) plan(it *pipeline.Item) ([]cdp.Field, error) {
+	out := make([]cdp.Field, len(a.fields))
+	for i := range a.fields {
+		f := &a.fields[i]
+		selector, err := f.spec.selector(it)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		fields[i] = cdp.Field{Name: f.name, Selector: prefix + text, Attr: f.spec.Attr, Kind: f.spec.kind(), All: f.spec.All, Optional: f.spec.Optional}
+		out[i] = cdp.Field{Name: f.name, Selector: selector, Attr: f.spec.Attr, Kind: f.spec.kind(), All: f.spec.All, Optional: f.spec.Optional}
+		if f.spec.Fields != nil {
+			if out[i].Fields, err = f.spec.Fields.plan(it); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+func (a *extract) run(ctx context.Context, v *visit) error {
+	fields, err := a.plan(v.item)
+	if err != nil {
+		return err
 	}
 	raw, missing, err := v.session.Extract(ctx, fields, v.limit())
 	if err != nil {
 		return err
 	}
 	if len(missing) > 0 {
-		return pipeline.Again("element-not-found", "nothing to extract for %s", strings.Join(missing, ", ")).
+		slices.Sort(missing)
+		return pipeline.Again("element-not-found", "nothing to extract for %s", strings.Join(slices.Compact(missing), ", ")).
 			WithHint("wait for the element before, or mark it optional: true")
 	}
 	values, err := v.decode(raw)
@@ -127,7 +197,11 @@ type evaluate struct {
 	Args []pipeline.Template `yaml:"args,optional"`
 	// Field of the body that takes the value; the default drops it.
 	As string `yaml:"as,optional"`
+	// Frame that it runs in; there the script must be an expression.
+	Frame frame `yaml:"frame,optional"`
 }
+
+func (a *evaluate) scalar() any { return &a.Script }
 
 func (a *evaluate) run(ctx context.Context, v *visit) error {
 	var args []any
@@ -138,7 +212,11 @@ func (a *evaluate) run(ctx context.Context, v *visit) error {
 		}
 		args = append(args, x)
 	}
-	raw, err := v.session.Evaluate(ctx, string(a.Script), args, v.limit())
+	path, err := a.Frame.path(v.item)
+	if err != nil {
+		return err
+	}
+	raw, err := v.session.EvaluateIn(ctx, path, string(a.Script), args, v.limit())
 	if err != nil || a.As == "" {
 		return err
 	}
@@ -177,6 +255,8 @@ type screenshot struct {
 	FullPage bool `yaml:"fullPage,optional"`
 	// One element instead of the page.
 	Selector selectors `yaml:"selector,optional"`
+	// Frame that the element is in.
+	Frame frame `yaml:"frame,optional"`
 	// png or jpeg; the default is what the name ends with, else png.
 	Format string `yaml:"format,optional" enum:"png|jpeg"`
 	// Quality of a JPEG.
@@ -200,7 +280,7 @@ func (a *screenshot) run(ctx context.Context, v *visit) error {
 	if ext := strings.ToLower(path.Ext(name)); o.Format == "" && (ext == ".jpg" || ext == ".jpeg") {
 		o.Format = "jpeg"
 	}
-	if o.Selectors, err = a.Selector.list(v.item); err != nil {
+	if o.Element, err = a.Selector.locator(a.Frame, v.item); err != nil {
 		return err
 	}
 	picture, err := v.session.Screenshot(ctx, o)
@@ -208,6 +288,66 @@ func (a *screenshot) run(ctx context.Context, v *visit) error {
 		return err
 	}
 	return v.keep(name, o.MediaType(), picture)
+}
+
+// mhtml keeps a snapshot of the page with its pictures and styles as an
+// artifact, in one file (RFC 2557) that browsers open.
+type mhtml struct {
+	// Name of the artifact: page.mhtml.
+	As pipeline.Template `yaml:"as"`
+}
+
+func (a *mhtml) scalar() any { return &a.As }
+
+func (a *mhtml) run(ctx context.Context, v *visit) error {
+	name, err := artifactName(&a.As, v.item)
+	if err != nil {
+		return err
+	}
+	text, err := v.session.MHTML(ctx, v.limit())
+	if err != nil {
+		return err
+	}
+	return v.keep(name, "multipart/related", []byte(text))
+}
+
+// pdf prints the page and keeps it as an artifact.
+type pdf struct {
+	// Name of the artifact: page.pdf.
+	As pipeline.Template `yaml:"as"`
+	// Size of the paper; the default is Letter.
+	Format string `yaml:"format,optional" enum:"Letter|Legal|Tabloid|A3|A4|A5"`
+	// Turn the paper.
+	Landscape bool `yaml:"landscape,optional"`
+	// Print colours and pictures behind the text too.
+	Background bool `yaml:"background,optional"`
+	// Size of what is printed, 1 is as it is.
+	Scale float64 `yaml:"scale,optional" min:"0.1" max:"2"`
+	// Margin on all sides in inches; the default is 0.4.
+	Margin *float64 `yaml:"margin,optional" min:"0" max:"10"`
+	// Pages to print: 1-3,5; the default is all.
+	Pages string `yaml:"pages,optional"`
+	// Use the size that the page's own style asks for.
+	PreferCSSPageSize bool `yaml:"preferCSSPageSize,optional"`
+}
+
+// paper is width and height in inches.
+var paper = map[string][2]float64{"Letter": {8.5, 11}, "Legal": {8.5, 14}, "Tabloid": {11, 17}, "A3": {11.7, 16.54}, "A4": {8.27, 11.7}, "A5": {5.83, 8.27}}
+
+func (a *pdf) scalar() any { return &a.As }
+
+func (a *pdf) run(ctx context.Context, v *visit) error {
+	name, err := artifactName(&a.As, v.item)
+	if err != nil {
+		return err
+	}
+	size := paper[a.Format]
+	raw, err := v.session.PrintPDF(ctx, cdp.PDF{Width: size[0], Height: size[1], Margin: a.Margin, Landscape: a.Landscape, Background: a.Background,
+		Scale: a.Scale, Pages: a.Pages, CSSSize: a.PreferCSSPageSize}, v.limit())
+	if err != nil {
+		return err
+	}
+	return v.keep(name, "application/pdf", raw)
 }
 
 // console keeps what the page wrote to its console, and uncaught exceptions, as
@@ -224,15 +364,7 @@ func (a *console) run(_ context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	messages, dropped := v.session.Console()
-	if messages == nil {
-		messages = []cdp.Message{}
-	}
-	raw, err := json.Marshal(map[string]any{"messages": messages, "dropped": dropped})
-	if err != nil {
-		return err
-	}
-	return v.keep(name, pipeline.MediaJSON, raw)
+	return v.keepConsole(name)
 }
 
 // artifactName evaluates the name and refuses what is not a clean relative path.

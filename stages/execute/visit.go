@@ -13,6 +13,7 @@ type visit struct {
 	item    *pipeline.Item
 	session *cdp.Session
 	max     int64
+	stage   *stage // for what all items share
 }
 
 // limit is how many bytes the next thing read may have: no more than the item

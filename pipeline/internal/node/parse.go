@@ -32,13 +32,19 @@ type Document struct {
 	refs      map[*yaml.Node]*reference
 	faulty    map[*yaml.Node]bool // keys and values that were reported already, not to be decoded
 	types     map[reflect.Type]*structInfo
+	literal   bool        // references and expressions are text
+	included  []*Document // files that nodes named, in the order of the walk
 }
 
 // Parse reads a file's content. name stands in positions; relative ${file:}
 // paths start at dir. Whatever is wrong with the text is in Problems; Root is
 // nil if there is no tree at all.
 func Parse(name, dir string, src []byte) *Document {
-	d := &Document{file: name, dir: dir, src: src, refs: map[*yaml.Node]*reference{}, faulty: map[*yaml.Node]bool{}, types: map[reflect.Type]*structInfo{}}
+	return parse(&Document{file: name, dir: dir}, src)
+}
+
+func parse(d *Document, src []byte) *Document {
+	d.src, d.refs, d.faulty, d.types = src, map[*yaml.Node]*reference{}, map[*yaml.Node]bool{}, map[reflect.Type]*structInfo{}
 	if len(src) > MaxSize {
 		d.report(1, 1, "", CodeTooLarge, "split the pipeline", "the file has %d bytes; at most %d are read", len(src), MaxSize)
 		return d
@@ -70,8 +76,15 @@ func Parse(name, dir string, src []byte) *Document {
 // Root returns the top value, or nil if the file cannot be walked safely.
 func (d *Document) Root() *Node { return d.root }
 
-// Problems returns all findings so far, in file order.
-func (d *Document) Problems() Problems { return d.problems.sorted() }
+// Problems returns all findings so far, in file order; those in included files
+// come last.
+func (d *Document) Problems() Problems {
+	out := d.problems.sorted()
+	for _, other := range d.included {
+		out = append(out, other.Problems()...)
+	}
+	return out
+}
 
 // Missing reports a finding about the document as a whole, for files that
 // could not even be read.

@@ -50,6 +50,9 @@ func (n *Node) Segments() []Segment {
 	if r := n.doc.refs[n.yaml]; r != nil {
 		return r.segments
 	}
+	if n.doc.literal {
+		return []Segment{{Kind: Literal, Text: n.yaml.Value}}
+	}
 	segments, _ := split(n.yaml.Value)
 	return segments
 }
@@ -91,7 +94,7 @@ func (d *Document) eachReference(visit func(*reference)) {
 // resolve finds the references of a scalar and replaces them by their values;
 // the result is text, whatever it looks like.
 func (d *Document) resolve(y *yaml.Node, at *Node) {
-	if !strings.Contains(y.Value, "${") || d.refs[y] != nil {
+	if d.literal || !strings.Contains(y.Value, "${") || d.refs[y] != nil {
 		return
 	}
 	segments, resolvable := split(y.Value)
