@@ -27,8 +27,9 @@ demo: build browser ## capture real pages, run a kernel, sign and verify every r
 	@$(GO) run ./examples/capture -waybill $(BIN)
 
 # vet is lint's, and what only a debugger reads (-w) is left out. Four packages at
-# once: many of them wait.
-test: kernels browser toolchains ## everything, with the race detector on
+# once: many of them wait. Several tests build the program; if it is built before,
+# they do not all compile it at the same time.
+test: build browser toolchains ## everything, with the race detector on
 	$(GO) test $(RACE) -vet=off -ldflags=-w -p 4 -timeout 20m ./...
 	@for m in $(MODULES); do (cd $$m && $(GO) test ./...) || exit 1; done
 
