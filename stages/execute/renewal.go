@@ -137,11 +137,13 @@ func (l *logins) of(key string) *login {
 		if l.byKey == nil {
 			l.byKey = map[string]*login{}
 		}
-		for old := range l.byKey {
+		for name, old := range l.byKey {
 			if len(l.byKey) < maxLogins {
 				break
 			}
-			delete(l.byKey, old)
+			if !old.underWay() {
+				delete(l.byKey, name)
+			}
 		}
 		found = &login{}
 		l.byKey[key] = found
@@ -156,6 +158,12 @@ type login struct {
 	cookies  []cdp.Cookie
 	renewing chan struct{} // closed at the end of the renewal under way
 	err      error         // of the last renewal
+}
+
+func (l *login) underWay() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.renewing != nil
 }
 
 func (l *login) current() (count int, cookies []cdp.Cookie) {
