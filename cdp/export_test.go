@@ -69,7 +69,7 @@ func (p *Pool) CheckMemory(shut bool) bool { return p.checkMemory(shut) }
 func (s *Session) Strike() { s.browser.strike("close") }
 
 // Free counts the places for sessions.
-func (p *Pool) Free() int { return p.gate.places() }
+func (p *Pool) Free() int { return Gate{p.gate}.Places() }
 
 // Live counts the browsers that a pool runs.
 func (p *Pool) Live() int {
@@ -117,7 +117,11 @@ func (g Gate) Enter(ctx, life context.Context, group string) error {
 }
 func (g Gate) Leave()         { g.leave() }
 func (g Gate) SetShut(s bool) { g.setShut(s) }
-func (g Gate) Places() int    { return g.places() }
+func (g Gate) Places() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.free
+}
 
 var (
 	TooFull      = tooFull

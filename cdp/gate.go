@@ -131,13 +131,6 @@ func (g *gate) next() {
 	}
 }
 
-// places counts the places that are free.
-func (g *gate) places() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.free
-}
-
 // keys lets one holder at a time have each key.
 type keys struct {
 	mu   sync.Mutex

@@ -205,6 +205,24 @@ type QueueOptions struct {
 	Log *slog.Logger
 }
 
+// ForQueue returns the options with their defaults, for a driver whose source is a
+// queue. What only one-shot inputs have is an error that names the URL as shown.
+func (o QueueOptions) ForQueue(shown string) (QueueOptions, error) {
+	if o.Format != "" || o.Checkpoint != "" {
+		return o, Fail("bad-option", "%s is a queue: format and checkpoint are for one-shot inputs", shown)
+	}
+	if o.Queue == "" {
+		o.Queue = "default"
+	}
+	if o.Lease <= 0 {
+		o.Lease = DefaultLease
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
 // QueueDriver opens queues or one-shot sources behind one URL scheme.
 type QueueDriver struct {
 	// Scheme is the part of the URL before the first colon.

@@ -51,19 +51,4 @@ func Guards() []Description {
 	}
 }
 
-// String names the guards of a set.
-func (g Guard) String() string {
-	out := ""
-	for _, d := range Guards() {
-		if g&d.Guard == 0 {
-			continue
-		}
-		if out != "" {
-			out += ", "
-		}
-		out += d.Name
-	}
-	return out
-}
-
 func (g Guard) has(one Guard) bool { return bits.OnesCount16(uint16(g&one)) > 0 }

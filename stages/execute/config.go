@@ -17,7 +17,7 @@ type Config struct {
 	Browser BrowserConfig `yaml:"browser,optional"`
 	// What items share. context: nothing; each has cookies, storage and cache of
 	// its own. page: a page, used again for items with the same trust key after it
-	// was cleared; about half the cost. profile: a profile on disk, see profile.
+	// was cleared, which costs less (make bench-browser). profile: a profile on disk, see profile.
 	// process: nothing, and each has a browser of its own.
 	Isolation string `yaml:"isolation,optional" enum:"page|context|profile|process"`
 	// With isolation page: items with different keys never share a page.

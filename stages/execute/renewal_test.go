@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-dev/waybill/cdp/cdptest"
 	"github.com/waybill-dev/waybill/pipeline"
 	"github.com/waybill-dev/waybill/pipeline/pipelinetest"
+	"github.com/waybill-dev/waybill/stages/execute"
 )
 
 // door is a site behind a login whose sessions can be ended.
@@ -170,5 +171,12 @@ func TestIsolationIsChecked(t *testing.T) {
 		if p := problems[0]; !strings.HasPrefix(fmt.Sprintf("%d:%d %s: %s", p.Line, p.Col, p.Code, p.Message), c.want) {
 			t.Errorf("%s\n got %d:%d %s: %s\nwant %s", c.config, p.Line, p.Col, p.Code, p.Message, c.want)
 		}
+	}
+}
+
+// However many keys there are, a login under way is not made a second time.
+func TestLoginUnderWayIsRemembered(t *testing.T) {
+	if execute.ForgetsRenewal() {
+		t.Error("it was forgotten")
 	}
 }

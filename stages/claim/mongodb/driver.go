@@ -3,7 +3,6 @@ package mongodb
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"net/url"
 	"strings"
@@ -88,17 +87,8 @@ func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set mongo
 	if err != nil {
 		return nil, err
 	}
-	if o.Format != "" || o.Checkpoint != "" {
-		return nil, pipeline.Fail("bad-option", "%s is a queue: format and checkpoint are for one-shot inputs", at.Shown)
-	}
-	if o.Queue == "" {
-		o.Queue = "default"
-	}
-	if o.Lease <= 0 {
-		o.Lease = pipeline.DefaultLease
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if o, err = o.ForQueue(at.Shown); err != nil {
+		return nil, err
 	}
 	s, err := newStore(at, o.Dir, o.Log, set)
 	if err != nil {

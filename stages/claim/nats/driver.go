@@ -110,17 +110,9 @@ func (d door) open(ctx context.Context, o pipeline.QueueOptions) (*Queue, error)
 // openLike opens a queue; one that it makes has so many replicas.
 func (d door) openLike(ctx context.Context, o pipeline.QueueOptions, replicas int) (*Queue, error) {
 	to := d.to
-	if o.Format != "" || o.Checkpoint != "" {
-		return nil, pipeline.Fail("bad-option", "%s is a queue: format and checkpoint are for one-shot inputs", to.shown)
-	}
-	if o.Queue == "" {
-		o.Queue = "default"
-	}
-	if o.Lease <= 0 {
-		o.Lease = pipeline.DefaultLease
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	o, err := o.ForQueue(to.shown)
+	if err != nil {
+		return nil, err
 	}
 	n := names{o.Queue}
 	q := &Queue{url: to.shown, names: n, opt: o, log: o.Log, replica: newReplica(n, make(chan struct{}, 1)), book: newBook(d.set.clock),

@@ -145,23 +145,6 @@ func Hold(q *Queue) (release func()) {
 	return q.tail.reading.Unlock
 }
 
-// Picker is the choice of the next item among n that wait, each with a key of its
-// own, by a process that has these lanes.
-func Picker(n int, lanes pipeline.LaneSet) func() bool {
-	r := newReplica(names{"q"}, make(chan struct{}, 1))
-	r.read = &progress{}
-	for i := range n {
-		r.addItem(uint64(i+1), itemRecord{ID: strconv.Itoa(i), Key: strconv.Itoa(i), Priority: i % 10})
-	}
-	return func() bool {
-		x := r.turns.pick(1, lanes)
-		if x != nil {
-			r.turns.release(x)
-		}
-		return x != nil
-	}
-}
-
 // Fill writes n items that are ready without waiting for each answer. The queue
 // does not read them: it is to be opened anew.
 func Fill(ctx context.Context, q *Queue, n int, body []byte) error {

@@ -91,20 +91,11 @@ func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set setti
 	if err != nil {
 		return nil, err
 	}
-	if o.Format != "" || o.Checkpoint != "" {
-		return nil, pipeline.Fail("bad-option", "%s is a queue: format and checkpoint are for one-shot inputs", rawURL)
+	if o, err = o.ForQueue(rawURL); err != nil {
+		return nil, err
 	}
 	q := &Queue{url: rawURL, path: path, name: o.Queue, opt: o, set: set, now: set.clock, log: o.Log,
 		wakes: wakes, bell: make(chan struct{}, 1), stop: make(chan struct{})}
-	if q.name == "" {
-		q.name = "default"
-	}
-	if q.opt.Lease <= 0 {
-		q.opt.Lease = pipeline.DefaultLease
-	}
-	if q.log == nil {
-		q.log = slog.New(slog.DiscardHandler)
-	}
 	if err := prepareFile(path, o.Create); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, q.absent(fmt.Errorf("the file %s does not exist", path))
