@@ -5,74 +5,48 @@ package cdp
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"strings"
+	"time"
 
 	browserdomain "github.com/chromedp/cdproto/browser"
 	proto "github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/cdp/jsonv2"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/inspector"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
-	"github.com/chromedp/chromedp"
 
 	"github.com/waybill-dev/waybill/cdp/egress"
 )
 
 // wire is the protocol connection to one browser.
 type wire struct {
-	ctx     context.Context // a chromedp context with the browser in it
-	cancel  context.CancelFunc
-	browser *chromedp.Browser
+	conn    *conn
+	browser *link
 	egress  *egress.Proxy // nil: pages go out directly
 	way     *egress.Lease // of the default context; nil without a proxy
+	crashed func(targetID, status string)
 }
 
-// attached hands chromedp a browser that we launched ourselves, because we own
-// the process: its group, its user, its output and its end.
-type attached struct {
-	r    io.ReadCloser
-	w    io.WriteCloser
-	logf func(string, ...any)
-}
-
-func (a *attached) Allocate(ctx context.Context, opts ...chromedp.BrowserOption) (*chromedp.Browser, error) {
-	opts = append(opts, chromedp.WithBrowserLogf(a.logf), chromedp.WithBrowserErrorf(a.logf))
-	return chromedp.NewBrowserTransport(ctx, chromedp.NewPipeConn(a.r, a.w), opts...)
-}
-func (a *attached) Wait()          {}
-func (a *attached) Attaches() bool { return true }
-
-// connect speaks to a browser over its debugging pipe. It blocks until the
-// browser answers.
-func connect(ctx context.Context, r io.ReadCloser, w io.WriteCloser, logf func(string, ...any)) (*wire, Version, error) {
-	return handshake(ctx, &attached{r, w, logf})
-}
-
-// handshake asks the browser behind an allocator who it is.
-func handshake(ctx context.Context, a chromedp.Allocator) (*wire, Version, error) {
-	root, cancelRoot := chromedp.NewAllocatorContext(context.Background(), a)
-	tab, cancelTab := chromedp.NewContext(root)
-	stop := context.AfterFunc(ctx, cancelRoot)
-	defer stop()
-	v, err := chromedp.CallBrowser(tab, browserdomain.GetVersion, proto.Empty{})
+// connect speaks to a browser. It blocks until the browser answers, and takes
+// the transport over.
+func connect(ctx context.Context, t transport) (*wire, Version, error) {
+	c, browser := newConn(t)
+	v, err := proto.Call(ctx, browser, browserdomain.GetVersion, proto.Empty{})
 	if err != nil {
-		cancelRoot()
-		cancelTab()
+		c.close()
 		return nil, Version{}, err
 	}
-	c := &wire{ctx: tab, cancel: func() { cancelRoot(); cancelTab() }, browser: chromedp.FromContext(tab).Browser}
-	return c, Version{Product: v.Product, Revision: v.Revision, UserAgent: v.UserAgent, Protocol: v.ProtocolVersion}, nil
+	return &wire{conn: c, browser: browser}, Version{Product: v.Product, Revision: v.Revision, UserAgent: v.UserAgent, Protocol: v.ProtocolVersion}, nil
 }
 
 // lost is closed when the connection is gone.
-func (w *wire) lost() <-chan struct{} { return w.browser.LostConnection }
+func (w *wire) lost() <-chan struct{} { return w.conn.life.Done() }
 
-// close ends the connection. It waits for nothing.
-func (w *wire) close() { go w.cancel() }
+// close ends the connection.
+func (w *wire) close() { w.conn.close() }
 
 // ping asks for the version, which a browser that works answers at once.
 func (w *wire) ping(ctx context.Context) error {
@@ -84,20 +58,21 @@ func (w *wire) ping(ctx context.Context) error {
 // functions run one after the other on the reader of the connection and must
 // neither block nor send commands.
 func (w *wire) watch(ctx context.Context, crashed func(targetID, status string), popup func(targetID string)) error {
-	err := chromedp.ListenBrowser(w.ctx, func(ev any) {
-		switch ev := ev.(type) {
-		case *target.EventTargetCrashed:
-			crashed(string(ev.TargetID), ev.Status)
-		case *target.EventTargetCreated:
-			if ev.TargetInfo.Type == "page" && ev.TargetInfo.OpenerID != "" {
+	w.crashed = crashed
+	w.browser.listen([]string{target.TargetCrashed.Method, target.TargetCreated.Method}, func(method string, params jsonv2.Value) {
+		switch method {
+		case target.TargetCrashed.Method:
+			if ev, ok := decode[target.EventTargetCrashed](params); ok {
+				crashed(string(ev.TargetID), ev.Status)
+			}
+		case target.TargetCreated.Method:
+			if ev, ok := decode[target.EventTargetCreated](params); ok && ev.TargetInfo.OpenerID != "" {
 				popup(string(ev.TargetInfo.TargetID))
 			}
 		}
 	})
-	if err != nil {
-		return err
-	}
-	_, err = proto.Call(ctx, w.browser, target.SetDiscoverTargets, target.SetDiscoverTargetsParams{Discover: true})
+	_, err := proto.Call(ctx, w.browser, target.SetDiscoverTargets, target.SetDiscoverTargetsParams{
+		Discover: true, Filter: target.Filter{{Type: "page"}}})
 	return err
 }
 
@@ -112,77 +87,109 @@ type tab struct {
 	wire      *wire
 	contextID proto.BrowserContextID // empty: the default context
 	targetID  string
-	target    *chromedp.Target
-	cancel    context.CancelFunc
+	target    *link
 	egress    *egress.Lease // nil without a proxy
 	unwatch   func() bool   // ends the watch that closes egress with the connection; nil: it is not the tab's own
 	gone      chan struct{} // closed by dispose
 }
 
-// open opens a page, in a new browser context if own is set. on receives the
-// page's events, on the reader of the page: it must neither block nor send
-// commands.
-func (w *wire) open(ctx context.Context, o PageOptions, own bool, on func(event)) (*tab, error) {
+// open opens a page, in a new browser context if own is set. named is told its
+// target as soon as there is one. on receives the page's events, on the reader
+// of the connection: it must neither block nor send commands. With an error the
+// tab, if there is one, has to be disposed of.
+func (w *wire) open(ctx context.Context, o PageOptions, own bool, named func(targetID string), on func(event)) (*tab, error) {
 	t := &tab{wire: w, egress: w.way, gone: make(chan struct{})}
-	options := []chromedp.ContextOption{chromedp.WithListener(translate(on))}
 	if own {
 		if err := t.createContext(ctx); err != nil {
 			return nil, err
 		}
-		options = append(options, chromedp.WithExistingBrowserContext(t.contextID))
 	}
-	var err error
-	tabCtx, cancel := chromedp.NewContext(w.ctx, options...)
-	t.cancel = cancel
-	// The context of the first Do owns the page, so the caller's context only
-	// watches it.
-	stop := context.AfterFunc(ctx, cancel)
-	err = chromedp.Do(tabCtx)
-	if err == nil {
-		t.target = chromedp.FromContext(tabCtx).Target
-		t.targetID = string(t.target.TargetID)
-		if err = t.quieten(ctx); err == nil {
-			err = t.configure(ctx, o)
-		}
-	}
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
+	// A page in a window that others share is hidden, and draws nothing.
+	window := true
+	var made target.CreateTargetResult
+	err := w.conn.run(ctx, t.denyDownloads(), with(w.browser, target.CreateTarget,
+		target.CreateTargetParams{URL: "about:blank", BrowserContextID: t.contextID, NewWindow: &window}, &made))
 	if err != nil {
 		return t, err
 	}
-	return t, nil
+	t.targetID = string(made.TargetID)
+	named(t.targetID)
+	if t.target, err = w.attach(ctx, t.targetID); err != nil {
+		return t, err
+	}
+	t.target.listen(pageEventMethods(), translate(on))
+	t.watchProcess()
+	return t, t.configure(ctx, o)
 }
 
-// configure sets what holds for the page's whole life.
+// closing is how long after its process a page that is closed may still be there.
+const closing = 200 * time.Millisecond
+
+// watchProcess reports the end of the page's process that is no crash to Chrome:
+// it says only that it is gone if it does not know yet how it ended. Full Chromium
+// says so of a page that is being closed too, and then detaches it.
+func (t *tab) watchProcess() {
+	t.target.listen([]string{inspector.Detached.Method}, func(method string, params jsonv2.Value) {
+		if method != inspector.Detached.Method {
+			return
+		}
+		if ev, ok := decode[inspector.EventDetached](params); ok && strings.Contains(ev.Reason, "process gone") {
+			go t.afterProcess()
+		}
+	})
+}
+
+func (t *tab) afterProcess() {
+	closed := time.NewTimer(closing)
+	defer closed.Stop()
+	select {
+	case <-t.target.gone:
+	case <-t.wire.conn.life.Done():
+	case <-closed.C:
+		t.wire.crashed(t.targetID, "process gone")
+	}
+}
+
+// attach opens a session with a target.
+func (w *wire) attach(ctx context.Context, targetID string) (*link, error) {
+	flat := true
+	r, err := proto.Call(ctx, w.browser, target.AttachToTarget, target.AttachToTargetParams{TargetID: target.ID(targetID), Flatten: &flat})
+	if err != nil {
+		return nil, err
+	}
+	return w.conn.link(r.SessionID), nil
+}
+
+// configure switches on the events that translate knows, and sets what holds for
+// the page's whole life.
 func (t *tab) configure(ctx context.Context, o PageOptions) error {
-	if err := t.denyDownloads(ctx); err != nil {
-		return err
+	none := proto.Empty{}
+	commands := []command{
+		with(t.target, inspector.Enable, none, nil),
+		with(t.target, page.Enable, page.EnableParams{}, nil),
+		with(t.target, page.SetLifecycleEventsEnabled, page.SetLifecycleEventsEnabledParams{Enabled: true}, nil),
+		with(t.target, network.Enable, network.EnableParams{}, nil),
+		with(t.target, runtime.Enable, none, nil),
+		with(t.target, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+			Width: int64(o.Width), Height: int64(o.Height), DeviceScaleFactor: 1}, nil),
 	}
-	_, err := proto.Call(ctx, t.target, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-		Width: int64(o.Width), Height: int64(o.Height), DeviceScaleFactor: 1})
-	if err != nil || o.UserAgent == "" {
-		return err
+	if o.UserAgent != "" {
+		commands = append(commands, with(t.target, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: o.UserAgent}, nil))
 	}
-	_, err = proto.Call(ctx, t.target, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: o.UserAgent})
-	return err
+	return t.wire.conn.run(ctx, commands...)
 }
 
 // dispose closes the page and everything else in its browser context.
 func (t *tab) dispose(ctx context.Context) error {
 	close(t.gone)
+	if t.target != nil {
+		defer t.wire.conn.detach(t.target.id) // also if the browser does not say so
+	}
 	if t.contextID == "" {
-		err := t.wire.closeTarget(ctx, t.targetID)
-		if t.cancel != nil {
-			t.cancel()
-		}
-		return err
+		return t.wire.closeTarget(ctx, t.targetID)
 	}
 	defer t.leave()
 	_, err := proto.Call(ctx, t.wire.browser, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: t.contextID})
-	if t.cancel != nil {
-		t.cancel()
-	}
 	return err
 }
 
@@ -203,101 +210,3 @@ func (w *wire) pages(ctx context.Context) (map[string]int, error) {
 	}
 	return n, err
 }
-
-// event is what a session wants to know of its page. Exactly one type each.
-type event any
-
-type (
-	evRequest  struct{ frame, redirectedFrom string } // the document is asked for again
-	evResponse struct {
-		loader string
-		frame  string
-		status int
-	} // the document's answer
-	evStarted   struct{ frame, url string } // a navigation began
-	evCommitted struct {
-		frame, loader, url string
-		main               bool
-	}
-	evMoved   struct{ frame, url string } // inside the document (#fragment, history)
-	evLoaded  struct{ frame, loader string }
-	evStopped struct{ frame string }
-	evSwapped struct{} // a frame moved to another process
-	evDialog  struct{ kind string }
-	evConsole struct{ level, text string }
-)
-
-// translate turns chromedp's events into ours.
-func translate(on func(event)) func(any) {
-	return func(ev any) {
-		switch ev := ev.(type) {
-		case *network.EventRequestWillBeSent:
-			if ev.Type == network.ResourceTypeDocument && ev.RedirectResponse != nil {
-				on(evRequest{string(ev.FrameID), ev.RedirectResponse.URL})
-			}
-		case *network.EventResponseReceived:
-			if ev.Type == network.ResourceTypeDocument {
-				on(evResponse{string(ev.LoaderID), string(ev.FrameID), int(ev.Response.Status)})
-			}
-		case *page.EventFrameStartedNavigating:
-			on(evStarted{string(ev.FrameID), ev.URL})
-		case *page.EventFrameRequestedNavigation:
-			on(evStarted{string(ev.FrameID), ev.URL})
-		case *page.EventFrameNavigated:
-			on(evCommitted{string(ev.Frame.ID), string(ev.Frame.LoaderID), ev.Frame.URL + ev.Frame.URLFragment, ev.Frame.ParentID == ""})
-		case *page.EventNavigatedWithinDocument:
-			on(evMoved{string(ev.FrameID), ev.URL})
-		case *page.EventLifecycleEvent:
-			if ev.Name == "load" {
-				on(evLoaded{string(ev.FrameID), string(ev.LoaderID)})
-			}
-		case *page.EventFrameStoppedLoading:
-			on(evStopped{string(ev.FrameID)})
-		case *page.EventFrameDetached:
-			if ev.Reason == page.FrameDetachedReasonSwap {
-				on(evSwapped{})
-			}
-		case *page.EventJavascriptDialogOpening:
-			on(evDialog{string(ev.Type)})
-		case *runtime.EventConsoleAPICalled:
-			on(evConsole{string(ev.Type), consoleText(ev.Args)})
-		case *runtime.EventExceptionThrown:
-			on(evConsole{LevelException, exceptionText(ev.ExceptionDetails)})
-		}
-	}
-}
-
-func consoleText(args []*runtime.RemoteObject) string {
-	var b strings.Builder
-	for i, a := range args {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		if text, ok := jsonString(a.Value); ok {
-			b.WriteString(text)
-		} else if a.Description != "" {
-			b.WriteString(a.Description)
-		} else {
-			b.Write(a.Value)
-		}
-	}
-	return b.String()
-}
-
-func exceptionText(d *runtime.ExceptionDetails) string {
-	if d.Exception != nil && d.Exception.Description != "" {
-		return d.Exception.Description
-	}
-	if d.Exception != nil && len(d.Exception.Value) > 0 {
-		return fmt.Sprintf("%s %s", d.Text, d.Exception.Value)
-	}
-	return d.Text
-}
-
-// gone reports whether err says that the page or the connection ended, which
-// chromedp dresses as a cancelled context.
-func gone(err error) bool {
-	return errors.Is(err, chromedp.ErrTargetDetached) || errors.Is(err, chromedp.ErrChannelClosed) || errors.Is(err, context.Canceled)
-}
-
-func detached(err error) bool { return errors.Is(err, chromedp.ErrTargetDetached) }

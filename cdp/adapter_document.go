@@ -45,9 +45,13 @@ func (t *tab) readStream(ctx context.Context, h protoio.StreamHandle, what strin
 	}
 }
 
-// snapshot returns the page as MHTML.
-func (t *tab) snapshot(ctx context.Context) (string, error) {
-	r, err := proto.Call(ctx, t.target, page.CaptureSnapshot, page.CaptureSnapshotParams{Format: page.CaptureSnapshotFormatMhtml})
+// snapshot returns the page as MHTML. One that takes more than most bytes in the
+// protocol is thrown away as it comes, and the error is *TooLargeError.
+func (t *tab) snapshot(ctx context.Context, most int64) (string, error) {
+	var r page.CaptureSnapshotResult
+	c := with(t.target, page.CaptureSnapshot, page.CaptureSnapshotParams{Format: page.CaptureSnapshotFormatMhtml}, &r)
+	c.most = most
+	err := t.wire.conn.run(ctx, c)
 	return r.Data, err
 }
 

@@ -2,19 +2,18 @@ package cdp
 
 import (
 	"context"
-	"path/filepath"
 	"sync"
 	"time"
 
 	browserdomain "github.com/chromedp/cdproto/browser"
 	proto "github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/chromedp"
+	"github.com/chromedp/cdproto/cdp/jsonv2"
 )
 
 // downloads watches the downloads into one folder.
 type downloads struct {
 	tab  *tab
-	dir  string
+	dir  *downloadDir
 	stop func()
 
 	mu      sync.Mutex
@@ -32,20 +31,17 @@ type download struct {
 
 // allowDownload lets the page's context download into a folder until stop is
 // called.
-func (t *tab) allowDownload(ctx context.Context, dir string) (*downloads, error) {
-	listen, cancel := context.WithCancel(t.wire.ctx)
+func (t *tab) allowDownload(ctx context.Context, dir *downloadDir) (*downloads, error) {
 	d := &downloads{tab: t, dir: dir, changed: make(chan struct{}, 1), begun: map[string]download{}}
+	unlisten := t.wire.browser.listen([]string{browserdomain.DownloadWillBegin.Method, browserdomain.DownloadProgress.Method}, d.handle)
 	d.stop = func() {
-		cancel()
+		unlisten()
 		deny, done := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer done()
-		_ = t.denyDownloads(deny)
+		_ = t.wire.conn.run(deny, t.denyDownloads())
 	}
-	if err := chromedp.ListenBrowser(listen, d.handle); err != nil {
-		cancel()
-		return nil, err
-	}
-	err := t.setDownloads(ctx, browserdomain.SetDownloadBehaviorParams{Behavior: browserdomain.SetDownloadBehaviorBehaviorAllowAndName, DownloadPath: dir})
+	err := t.wire.conn.run(ctx, t.setDownloads(browserdomain.SetDownloadBehaviorParams{
+		Behavior: browserdomain.SetDownloadBehaviorBehaviorAllowAndName, DownloadPath: dir.path()}))
 	if err != nil {
 		d.stop()
 		return nil, err
@@ -54,26 +50,27 @@ func (t *tab) allowDownload(ctx context.Context, dir string) (*downloads, error)
 }
 
 // denyDownloads is how every context begins.
-func (t *tab) denyDownloads(ctx context.Context) error {
-	return t.setDownloads(ctx, browserdomain.SetDownloadBehaviorParams{Behavior: browserdomain.SetDownloadBehaviorBehaviorDeny})
+func (t *tab) denyDownloads() command {
+	return t.setDownloads(browserdomain.SetDownloadBehaviorParams{Behavior: browserdomain.SetDownloadBehaviorBehaviorDeny})
 }
 
-func (t *tab) setDownloads(ctx context.Context, p browserdomain.SetDownloadBehaviorParams) error {
+func (t *tab) setDownloads(p browserdomain.SetDownloadBehaviorParams) command {
 	// Events are on or off for all contexts together, so nobody switches them off.
 	yes := true
 	p.BrowserContextID, p.EventsEnabled = t.contextID, &yes
-	_, err := proto.Call(ctx, t.wire.browser, browserdomain.SetDownloadBehavior, p)
-	return err
+	return with(t.wire.browser, browserdomain.SetDownloadBehavior, p, nil)
 }
 
 // handle runs on the reader of the connection, for the downloads of all pages.
-func (d *downloads) handle(ev any) {
+func (d *downloads) handle(method string, params jsonv2.Value) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch ev := ev.(type) {
-	case *browserdomain.EventDownloadWillBegin:
+	switch method {
+	case browserdomain.DownloadWillBegin.Method:
+		ev, _ := decode[browserdomain.EventDownloadWillBegin](params)
 		d.begun[ev.GUID] = download{guid: ev.GUID, name: ev.SuggestedFilename, url: ev.URL, frame: string(ev.FrameID)}
-	case *browserdomain.EventDownloadProgress:
+	case browserdomain.DownloadProgress.Method:
+		ev, _ := decode[browserdomain.EventDownloadProgress](params)
 		x, ok := d.begun[ev.GUID]
 		if !ok {
 			return
@@ -93,8 +90,7 @@ func (d *downloads) handle(ev any) {
 func (d *downloads) wait(ctx context.Context, max int64) (download, error) {
 	for {
 		for _, x := range d.list() {
-			files, _ := filepath.Glob(filepath.Join(d.dir, x.guid+"*"))
-			ours := len(files) > 0
+			ours := d.dir.has(x.guid)
 			switch {
 			case ours && x.received > max:
 				_, _ = proto.Call(ctx, d.tab.wire.browser, browserdomain.CancelDownload, browserdomain.CancelDownloadParams{

@@ -13,14 +13,15 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
-	"github.com/chromedp/chromedp"
 )
+
+const worldName = "waybill"
 
 // isolatedWorldOf makes (or finds) our world in a frame's document, beside the
 // page's own and out of its reach.
 func (t *tab) isolatedWorldOf(ctx context.Context, frameID string) (int64, error) {
 	r, err := proto.Call(ctx, t.target, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{
-		FrameID: proto.FrameID(frameID), WorldName: "waybill"})
+		FrameID: proto.FrameID(frameID), WorldName: worldName})
 	return int64(r.ExecutionContextID), err
 }
 
@@ -46,27 +47,23 @@ func noSuchFrame(err error) bool {
 type foreignTab struct {
 	tab  *tab
 	gone <-chan struct{} // closed when the frame has gone
-	end  context.CancelFunc
+}
+
+// end gives the connection back. It waits for nothing but its turn to write.
+func (f *foreignTab) end() {
+	w := f.tab.wire
+	defer w.conn.detach(f.tab.target.id)
+	_ = w.conn.post(w.conn.life, with(w.browser, target.DetachFromTarget, target.DetachFromTargetParams{SessionID: f.tab.target.id}, nil))
 }
 
 // attach opens a connection of its own to a frame. The caller ends it.
 func (t *tab) attach(ctx context.Context, frameID string) (*foreignTab, error) {
-	frameCtx, cancel := chromedp.NewContext(t.wire.ctx, chromedp.WithTargetID(target.ID(frameID)), chromedp.WithDetachOnCancel())
-	stop := context.AfterFunc(ctx, cancel)
-	err := chromedp.Do(frameCtx)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
-	var gone <-chan struct{}
-	if err == nil {
-		gone, err = chromedp.Detached(frameCtx)
-	}
+	l, err := t.wire.attach(ctx, frameID)
 	if err != nil {
-		cancel()
 		return nil, err
 	}
-	inside := &tab{wire: t.wire, contextID: t.contextID, targetID: frameID, target: chromedp.FromContext(frameCtx).Target}
-	return &foreignTab{inside, gone, cancel}, nil
+	inside := &tab{wire: t.wire, contextID: t.contextID, targetID: frameID, target: l}
+	return &foreignTab{inside, l.gone}, nil
 }
 
 // maxAX bounds how many elements of one accessible name are looked at.

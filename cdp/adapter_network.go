@@ -4,6 +4,7 @@ import (
 	"context"
 
 	proto "github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/cdproto/target"
 )
 
@@ -17,7 +18,7 @@ func (t *tab) createContext(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.egress, t.unwatch = l, context.AfterFunc(t.wire.ctx, l.Close)
+		t.egress, t.unwatch = l, context.AfterFunc(t.wire.conn.life, l.Close)
 		p.ProxyServer, p.ProxyBypassList = "http://"+l.Addr(), bypassNothing
 	}
 	made, err := proto.Call(ctx, t.wire.browser, target.CreateBrowserContext, p)
@@ -27,6 +28,12 @@ func (t *tab) createContext(ctx context.Context) error {
 	}
 	t.contextID = made.BrowserContextID
 	return nil
+}
+
+// trustAll lets the page accept any certificate, or not any longer.
+func (t *tab) trustAll(ctx context.Context, yes bool) error {
+	_, err := proto.Call(ctx, t.target, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: yes})
+	return err
 }
 
 // leave closes the tab's own way out.

@@ -60,6 +60,7 @@ func newReply(o *runtime.RemoteObject, d *runtime.ExceptionDetails) reply {
 type on struct {
 	world  int64
 	handle string
+	most   int64 // bytes that its value may take in the protocol; 0: maxAnswer
 }
 
 // handle is an object in the page, passed to a function there.
@@ -82,7 +83,13 @@ func (t *tab) callFunction(ctx context.Context, at on, function string, byValue 
 		}
 		p.Arguments = append(p.Arguments, &runtime.CallArgument{Value: raw})
 	}
-	r, err := proto.Call(ctx, t.target, runtime.CallFunctionOn, p)
+	return t.script(ctx, runtime.CallFunctionOn.Method, p, at.most)
+}
+
+// script runs a command that runs a script.
+func (t *tab) script(ctx context.Context, method string, params any, most int64) (reply, error) {
+	var r runtime.EvaluateResult // which is that of all of them
+	err := t.wire.conn.run(ctx, command{on: t.target, method: method, params: params, result: &r, most: most})
 	if err != nil {
 		return reply{}, err
 	}
@@ -90,18 +97,23 @@ func (t *tab) callFunction(ctx context.Context, at on, function string, byValue 
 }
 
 // evaluate runs an expression in the page's own world and returns a handle, or
-// the JSON of a primitive.
-func (t *tab) evaluate(ctx context.Context, expression string) (reply, error) {
+// the JSON of a primitive. The browser sends a text in one piece, however long;
+// one that takes more than most bytes in the protocol is thrown away as it comes,
+// and the error is *TooLargeError.
+func (t *tab) evaluate(ctx context.Context, expression string, most int64) (reply, error) {
 	yes := true
-	r, err := proto.Call(ctx, t.target, runtime.Evaluate, runtime.EvaluateParams{Expression: expression, AwaitPromise: &yes, UserGesture: &yes})
-	if err != nil {
-		return reply{}, err
-	}
-	return newReply(r.Result, r.ExceptionDetails), nil
+	p := runtime.EvaluateParams{Expression: expression, AwaitPromise: &yes, UserGesture: &yes}
+	return t.script(ctx, runtime.Evaluate.Method, p, most)
 }
 
-func (t *tab) release(ctx context.Context, handle string) {
-	_, _ = proto.Call(ctx, t.target, runtime.ReleaseObject, runtime.ReleaseObjectParams{ObjectID: runtime.RemoteObjectID(handle)})
+// release lets go of objects, so that the page can forget them. Nobody waits for
+// it.
+func (t *tab) release(ctx context.Context, handles ...string) {
+	var commands []command
+	for _, h := range handles {
+		commands = append(commands, with(t.target, runtime.ReleaseObject, runtime.ReleaseObjectParams{ObjectID: runtime.RemoteObjectID(h)}, nil))
+	}
+	_ = t.wire.conn.post(ctx, commands...)
 }
 
 // contentSize returns the size of the whole document in CSS pixels.
@@ -153,6 +165,11 @@ func stale(err error) bool {
 	}
 	return false
 }
+
+// gone reports whether err says that the connection ended.
+func gone(err error) bool { return errors.Is(err, errConnection) }
+
+func detached(err error) bool { return errors.Is(err, errDetached) }
 
 func jsonString(raw []byte) (string, bool) {
 	var s string

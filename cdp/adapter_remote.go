@@ -3,28 +3,37 @@ package cdp
 import (
 	"context"
 
-	"github.com/chromedp/chromedp"
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/chromedp/remote"
 )
 
-// dialed hands chromedp a browser that somebody else runs.
-type dialed struct {
-	address string
-	logf    func(string, ...any)
-}
+// socket is the transport to a browser that somebody else runs. Its messages are
+// read as a whole, whatever their size.
+type socket struct{ conn *remote.Conn }
 
-func (d *dialed) Allocate(ctx context.Context, opts ...chromedp.BrowserOption) (*chromedp.Browser, error) {
-	conn, err := remote.DialContext(ctx, d.address)
+// dial connects to a browser over a web socket.
+func dial(ctx context.Context, address string) (*socket, error) {
+	c, err := remote.DialContext(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	opts = append(opts, chromedp.WithBrowserLogf(d.logf), chromedp.WithBrowserErrorf(d.logf))
-	return chromedp.NewBrowserTransport(ctx, conn, opts...)
+	return &socket{c}, nil
 }
-func (d *dialed) Wait()          {}
-func (d *dialed) Attaches() bool { return true }
 
-// connectRemote speaks to a browser over a web socket.
-func connectRemote(ctx context.Context, address string, logf func(string, ...any)) (*wire, Version, error) {
-	return handshake(ctx, &dialed{address, logf})
+func (s *socket) Close() error { return s.conn.Close() }
+
+func (s *socket) read(func([]byte) (cdproto.Message, int64)) (*cdproto.Message, int64, error) {
+	m := &cdproto.Message{}
+	return m, 0, s.conn.Read(context.Background(), m)
+}
+
+func (s *socket) write(messages []*cdproto.Message) (rest func(), err error) {
+	return func() {
+		for _, m := range messages {
+			if s.conn.Write(context.Background(), m) != nil {
+				_ = s.Close() // so that the reader finds out
+				return
+			}
+		}
+	}, nil
 }

@@ -100,7 +100,13 @@ func (b *browser) signalEmpty() {
 func launch(ctx context.Context, o Options, kept string) (*browser, error) {
 	if o.Endpoint != "" {
 		b := newBrowser(o, newRemoteHost(), nil)
-		return b.start(ctx, func() (*wire, Version, error) { return connectRemote(ctx, o.Endpoint, b.debug) })
+		return b.start(ctx, func() (*wire, Version, error) {
+			t, err := dial(ctx, o.Endpoint)
+			if err != nil {
+				return nil, Version{}, err
+			}
+			return connect(ctx, t)
+		})
 	}
 	prof, err := o.profile(ctx, kept)
 	if err != nil {
@@ -121,7 +127,7 @@ func launch(ctx context.Context, o Options, kept string) (*browser, error) {
 		if err := prof.lock(identify(proc.pid())); err != nil {
 			return nil, Version{}, err
 		}
-		return connect(ctx, proc.out, proc.in, b.debug)
+		return connect(ctx, newPipe(proc.out, proc.in))
 	})
 }
 
@@ -147,10 +153,6 @@ func (b *browser) start(ctx context.Context, connect func() (*wire, Version, err
 	go b.guard()
 	b.opts.Log.Debug("browser started", "pid", b.host.pid(), "product", b.version.Product)
 	return b, nil
-}
-
-func (b *browser) debug(format string, args ...any) {
-	b.opts.Log.Debug("cdp: " + fmt.Sprintf(format, args...))
 }
 
 // startError explains a browser that did not start.
@@ -269,17 +271,20 @@ func (b *browser) beginOpen() {
 	b.opening++
 }
 
-// endOpen registers the session of the page (nil: there is none) and ends it if
-// its page has crashed already.
-func (b *browser) endOpen(s *Session) {
+// register says whose page a target is. The session ends if its page has crashed
+// already.
+func (b *browser) register(targetID string, s *Session) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s != nil {
-		b.sessions[s.tab.targetID] = s
-		if status, crashed := b.early[s.tab.targetID]; crashed {
-			s.end(&crashError{status})
-		}
+	b.sessions[targetID] = s
+	if status, crashed := b.early[targetID]; crashed {
+		s.end(&crashError{status})
 	}
+}
+
+func (b *browser) endOpen() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.opening--; b.opening == 0 {
 		clear(b.early)
 	}

@@ -41,7 +41,14 @@
 // included; the browser's own requests have another. Package recording writes and
 // reads what went through.
 //
-// All that is known about chromedp and cdproto stands in the files adapter*.go;
+// The connection (adapter_conn.go, adapter_call.go) is our own: one goroutine reads,
+// commands that do not need each other's answers go out together, events that
+// nobody listens to are dropped before they are decoded, and an answer that is
+// larger than its caller allows is thrown away as it comes. It writes to a pipe
+// (adapter_pipe.go) or to a web socket (adapter_remote.go).
+//
+// All that is known about the protocol's types (cdproto), and what chromedp still
+// gives, the web socket and the list of devices, stands in the files adapter*.go;
 // their interface may change with each release. page.js is the one script that
 // runs inside pages, in an isolated world where the page cannot tamper with it.
 package cdp

@@ -1,6 +1,9 @@
 package cdp
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // PDF says how to print. Lengths are in inches; zero means Chrome's default
 // (US letter, margins of 1 cm).
@@ -32,7 +35,8 @@ func (s *Session) PrintPDF(ctx context.Context, o PDF, max int64) (raw []byte, e
 
 // MHTML returns a snapshot of the page with its parts (RFC 2557), at most max
 // bytes (0: 50 MiB). The protocol gives it in one piece, so a page whose parts are
-// known to be larger is refused before.
+// known to be larger is refused before, and of one that turns out to be larger
+// nothing is kept.
 func (s *Session) MHTML(ctx context.Context, max int64) (snapshot string, err error) {
 	if max <= 0 {
 		max = 50 << 20
@@ -45,7 +49,11 @@ func (s *Session) MHTML(ctx context.Context, max int64) (snapshot string, err er
 		if int64(size) > max {
 			return &TooLargeError{"the page with its parts", int64(size), max, "bytes"}
 		}
-		snapshot, err = s.tab.snapshot(ctx)
+		snapshot, err = s.tab.snapshot(ctx, escaped(max))
+		var large *TooLargeError
+		if errors.As(err, &large) {
+			return &TooLargeError{"the page's snapshot", large.Size, max, "bytes"}
+		}
 		return err
 	})
 	if err == nil && int64(len(snapshot)) > max {

@@ -2,11 +2,15 @@ package cdp
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -26,11 +30,15 @@ func (s *Session) Download(ctx context.Context, max int64, trigger func(ctx cont
 	if max <= 0 {
 		max = 50 << 20
 	}
-	dir, err := s.downloadDir()
-	if err != nil {
-		return Download{}, err
+	profile := s.browser.profile
+	if profile == nil {
+		return Download{}, &StateError{"a remote browser's downloads cannot be read"}
 	}
-	defer os.RemoveAll(dir)
+	dir, err := newDownloadDir(profile.dir)
+	if err != nil {
+		return Download{}, fmt.Errorf("folder for downloads: %w", err)
+	}
+	defer dir.remove()
 	watch, err := s.tab.allowDownload(ctx, dir)
 	if err != nil {
 		return Download{}, s.explain(ctx, err, "downloads to be allowed", time.Now())
@@ -46,37 +54,64 @@ func (s *Session) Download(ctx context.Context, max int64, trigger func(ctx cont
 			return err
 		}
 		d = Download{Name: done.name, URL: done.url}
-		d.Data, err = readDownload(filepath.Join(dir, done.guid), max)
+		d.Data, err = dir.read(done.guid, max)
 		return err
 	})
 	return d, err
 }
 
 // downloadDir is a folder that the browser's user can write to, inside its
-// profile and gone with it.
-func (s *Session) downloadDir() (string, error) {
-	profile := s.browser.profile
-	if profile == nil {
-		return "", &StateError{"a remote browser's downloads cannot be read"}
-	}
-	info, err := os.Stat(profile.dir)
-	if err != nil {
-		return "", fmt.Errorf("folder for downloads: %w", err)
-	}
-	dir, err := os.MkdirTemp(profile.dir, "download-")
-	if err != nil {
-		return "", fmt.Errorf("folder for downloads: %w", err)
-	}
-	if of, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		err = os.Chown(dir, int(of.Uid), int(of.Gid))
-	}
-	return dir, err
+// profile and gone with it. Whoever took the browser over could put links in its
+// place and into it, so it is never reached by its path.
+type downloadDir struct {
+	profile, inside *os.Root
+	name            string
 }
 
-// readDownload reads a file that the browser wrote. Whoever took the browser
-// over could put a link or a pipe there, so only a regular file is read.
-func readDownload(path string, max int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+func newDownloadDir(profile string) (d *downloadDir, err error) {
+	d = &downloadDir{name: "download-" + strings.ToLower(rand.Text()[:12])}
+	if d.profile, err = os.OpenRoot(profile); err != nil {
+		return nil, err
+	}
+	info, err := d.profile.Stat(".")
+	if err == nil {
+		err = d.profile.Mkdir(d.name, 0o700)
+	}
+	if err == nil && os.Geteuid() == 0 {
+		of := info.Sys().(*syscall.Stat_t)
+		err = d.profile.Lchown(d.name, int(of.Uid), int(of.Gid))
+	}
+	if err == nil {
+		d.inside, err = d.profile.OpenRoot(d.name)
+	}
+	if err != nil {
+		d.remove()
+		return nil, err
+	}
+	return d, nil
+}
+
+// path is what the browser is told.
+func (d *downloadDir) path() string { return filepath.Join(d.profile.Name(), d.name) }
+
+func (d *downloadDir) remove() {
+	if d.inside != nil {
+		_ = d.inside.Close()
+	}
+	_ = d.profile.RemoveAll(d.name)
+	_ = d.profile.Close()
+}
+
+// has reports whether a download has begun to be written; its name may have an
+// ending then.
+func (d *downloadDir) has(guid string) bool {
+	files, _ := fs.ReadDir(d.inside.FS(), ".")
+	return slices.ContainsFunc(files, func(f fs.DirEntry) bool { return strings.HasPrefix(f.Name(), guid) })
+}
+
+// read reads a regular file that the browser wrote; a pipe would never end.
+func (d *downloadDir) read(guid string, max int64) ([]byte, error) {
+	f, err := d.inside.OpenFile(guid, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read the download: %w", errors.Unwrap(err))
 	}

@@ -1,6 +1,7 @@
 package cdp
 
 import (
+	"context"
 	"errors"
 
 	"github.com/waybill-dev/waybill/cdp/egress"
@@ -38,6 +39,29 @@ func closeWay(l *egress.Lease) {
 // profile it is shared with what the browser asks for by itself.
 func (s *Session) Egress() *egress.Lease { return s.tab.egress }
 
+// BeginVisit begins a visit at the proxy, which the pool must have; it is
+// Egress().Begin for any browser. One at an endpoint was not told at its start to
+// trust the proxy's certificates, so its page is told now, and only for as long as
+// the proxy looks inside TLS and checks the origins' certificates itself. Service
+// workers are not told, so what they ask for fails.
+func (s *Session) BeginVisit(ctx context.Context, v egress.Visit) error {
+	if s.browser.opts.Endpoint == "" {
+		s.tab.egress.Begin(v)
+		return nil
+	}
+	inspected := s.browser.opts.Egress.Inspects() || v.Record || v.Replay != nil
+	return s.do(ctx, "the page to trust the proxy", func(ctx context.Context) error {
+		if err := s.tab.trustAll(ctx, false); err != nil {
+			return err
+		}
+		s.tab.egress.Begin(v)
+		if !inspected {
+			return nil
+		}
+		return s.tab.trustAll(ctx, true)
+	})
+}
+
 // Chrome's names for what the proxy does to a request that gets no answer: the
 // tunnel is refused, or the answer is one that it must not accept.
 const (
@@ -57,11 +81,11 @@ func (s *Session) because(err error, before int) error {
 	return err
 }
 
-// failures counts what the proxy did not answer so far.
-func (s *Session) failures() int {
-	if s.tab.egress == nil {
-		return 0
+// state is the page's at this moment, with what the proxy did not answer so far.
+func (s *Session) state() pageState {
+	st := s.events.state()
+	if s.tab.egress != nil {
+		st.unanswered, _ = s.tab.egress.Failures(0)
 	}
-	n, _ := s.tab.egress.Failures(0)
-	return n
+	return st
 }

@@ -50,6 +50,8 @@ type pageEvents struct {
 	commits    int            // documents
 	moves      int            // inside documents
 	status     map[string]int // by loader
+	failed     evFailed       // the last document that did not come
+	errorPage  string         // what the document is an error page for; empty: it is none
 	redirects  []string
 	messages   []Message
 	dropped    int
@@ -109,6 +111,7 @@ func (p *pageEvents) navigation(ev event) bool {
 			return false
 		}
 		p.redirects = append(p.redirects, ev.redirectedFrom)
+		return false // nobody waits for it
 	case evResponse:
 		if ev.frame != p.frame {
 			return false
@@ -117,6 +120,10 @@ func (p *pageEvents) navigation(ev event) bool {
 			p.status = map[string]int{p.loader: p.status[p.loader]}
 		}
 		p.status[ev.loader] = ev.status
+		return false // nobody waits for it
+	case evFailed:
+		p.failed = ev
+		return false // an error page follows, or nothing
 	case evStarted:
 		if ev.frame != p.frame {
 			return false
@@ -130,7 +137,11 @@ func (p *pageEvents) navigation(ev event) bool {
 		if p.loader != ev.loader {
 			delete(p.status, p.loader)
 		}
-		p.frame, p.loader, p.url, p.loaded = ev.frame, ev.loader, ev.url, false
+		p.frame, p.loader, p.url, p.loaded, p.errorPage = ev.frame, ev.loader, ev.url, false, ev.unreachable
+		if _, answered := p.status[ev.loader]; answered && ev.unreachable != "" {
+			// An error status without a body is a document like any other.
+			p.url, p.errorPage = ev.unreachable, ""
+		}
 		p.commits++
 	case evMoved:
 		if ev.frame != p.frame {
@@ -160,7 +171,11 @@ func (p *pageEvents) note(ev evConsole) {
 		p.dropped++
 		return
 	}
-	text := ev.text
+	level, text, ok := ev.read()
+	if !ok { // it was too large to be decoded
+		p.dropped++
+		return
+	}
 	if len(text) > maxMessageSize {
 		text = text[:maxMessageSize]
 		for !utf8.ValidString(text) && len(text) > 0 {
@@ -168,7 +183,7 @@ func (p *pageEvents) note(ev evConsole) {
 		}
 		text += "..."
 	}
-	p.messages = append(p.messages, Message{ev.level, text})
+	p.messages = append(p.messages, Message{level, text})
 }
 
 // pageState is a snapshot, with a channel that is closed at the next change.
@@ -179,13 +194,23 @@ type pageState struct {
 	navigating    bool
 	commits       int
 	moves         int
+	errorPage     string // what the document is an error page for, and why
+	errorCode     string
+	unanswered    int // requests that the proxy did not answer, set by Session.state
 	changed       <-chan struct{}
 }
 
 func (p *pageEvents) state() pageState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return pageState{Page{p.url, p.status[p.loader]}, p.frame, p.loader, p.loaded, p.navigating, p.commits, p.moves, p.changed}
+	st := pageState{Page{p.url, p.status[p.loader]}, p.frame, p.loader, p.loaded, p.navigating, p.commits, p.moves, p.errorPage, "", 0, p.changed}
+	if p.errorPage != "" {
+		st.errorCode = "net::ERR_FAILED"
+		if p.failed.loader == p.loader {
+			st.errorCode = p.failed.code
+		}
+	}
+	return st
 }
 
 // statusOf returns the status of the answer that a loader got.

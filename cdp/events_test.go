@@ -43,8 +43,8 @@ func TestCrashWhileOpening(t *testing.T) {
 	sessions := map[string]*Session{}
 	for _, id := range []string{"a", "b"} {
 		s := newSession(b)
-		s.tab = &tab{targetID: id}
-		b.endOpen(s)
+		b.register(id, s)
+		b.endOpen()
 		sessions[id] = s
 	}
 	if err := sessions["a"].Err(); !errors.Is(err, ErrPageCrashed) {

@@ -62,6 +62,14 @@ func (s *Session) AllTargets(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
+// Links counts the protocol sessions of the session's browser, with its own.
+func (s *Session) Links() int {
+	c := s.browser.wire.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.links)
+}
+
 // CheckMemory does what the pool does every half a minute.
 func (p *Pool) CheckMemory(shut bool) bool { return p.checkMemory(shut) }
 

@@ -29,7 +29,7 @@ func (s *Session) Reload(ctx context.Context) (Page, error) {
 // move starts a navigation and waits for it.
 func (s *Session) move(ctx context.Context, what string, start func(context.Context) error) (Page, error) {
 	err := s.do(ctx, what, func(ctx context.Context) error {
-		before := s.events.state()
+		before := s.state()
 		if err := start(ctx); err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (s *Session) arrive(ctx context.Context, before pageState) error {
 			return &NavigationError{Code: "net::ERR_TOO_MANY_REDIRECTS", URL: st.URL, Detail: "the page navigates on and on by itself"}
 		}
 		if st.commits > before.commits && st.loaded || st.commits == before.commits && st.moves > before.moves {
-			return nil
+			return s.reached(before, st)
 		}
 		select {
 		case <-ctx.Done():
@@ -65,7 +65,7 @@ func (s *Session) arrive(ctx context.Context, before pageState) error {
 type Mark struct{ state pageState }
 
 // Mark remembers this moment, for AwaitNavigation.
-func (s *Session) Mark() Mark { return Mark{s.events.state()} }
+func (s *Session) Mark() Mark { return Mark{s.state()} }
 
 // AwaitNavigation waits until the page has navigated since the mark and is
 // loaded, at an address that url matches (* stands for any text; empty: any) and

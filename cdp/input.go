@@ -95,7 +95,7 @@ func (s *Session) Click(ctx context.Context, element Locator, c Click) error {
 			if err != nil {
 				return lastly(err, missed)
 			}
-			before := s.events.state()
+			before := s.state()
 			if err := s.tab.clickAt(ctx, p, c, s.held.modifiers()); err != nil {
 				return err
 			}

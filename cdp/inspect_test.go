@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/waybill-dev/waybill/cdp"
 	"github.com/waybill-dev/waybill/cdp/cdptest"
 	"github.com/waybill-dev/waybill/cdp/egress"
 )
@@ -124,6 +125,44 @@ func TestInvalidCertificate(t *testing.T) {
 		if inspected != (name == "inspected") || name == "tunnel" && (err == nil || !strings.Contains(err.Error(), "net::ERR_CERT_AUTHORITY_INVALID")) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A browser that somebody else runs was not told to trust the proxy's
+// certificates.
+func TestRecordingWithRemoteBrowser(t *testing.T) {
+	srv := secureSite(t)
+	address, _ := startRemote(t, cdptest.Options(t))
+	x, err := egress.New(egress.Policy{Private: true, Roots: roots(srv)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = x.Close() })
+	s := cdptest.Acquire(t, cdptest.Pool(t, cdp.Options{Endpoint: address, Egress: x, NoSpare: true}))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.BeginVisit(ctx, egress.Visit{Record: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Navigate(ctx, srv.URL+"/trace"); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := s.Evaluate(ctx, `fetch("/from-frame").then((r) => r.text())`, nil, 0); string(raw) != `"for frame"` || err != nil {
+		t.Errorf("the page fetched %s, %v", raw, err)
+	}
+	recorded := ""
+	for _, x := range s.Egress().Report().Exchanges {
+		recorded += strings.TrimPrefix(x.URL, srv.URL) + " "
+	}
+	if !strings.Contains(recorded, "/trace ") || !strings.Contains(recorded, "/from-frame ") {
+		t.Errorf("recorded: %s", recorded)
+	}
+	// Without inspection nobody but the browser checks certificates, so it must.
+	if err := s.BeginVisit(ctx, egress.Visit{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = s.Navigate(ctx, secureSite(t).URL); err == nil || !strings.Contains(err.Error(), "net::ERR_CERT_AUTHORITY_INVALID") {
+		t.Errorf("after the recorded visit: %v", err)
 	}
 }
 

@@ -74,7 +74,7 @@ func (s *Session) keys(ctx context.Context, name string, do func(context.Context
 		if err != nil && !stale(err) {
 			return err
 		}
-		before := s.events.state()
+		before := s.state()
 		if err := do(ctx, k); err != nil {
 			return err
 		}

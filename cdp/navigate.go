@@ -29,9 +29,8 @@ func (s *Session) Navigate(ctx context.Context, address string) (Navigation, err
 		return Navigation{}, err
 	}
 	s.events.takeRedirects()
-	unanswered := s.failures()
+	before := s.state()
 	err := s.do(ctx, "navigation to "+address, func(ctx context.Context) error {
-		before := s.events.state()
 		r, err := s.tab.navigate(ctx, address)
 		if err != nil {
 			return err
@@ -42,13 +41,13 @@ func (s *Session) Navigate(ctx context.Context, address string) (Navigation, err
 		if r.loader == "" { // only the fragment changed
 			return s.awaitMove(ctx, before)
 		}
-		return s.awaitLoad(ctx, address, r.loader, before.commits)
+		return s.awaitLoad(ctx, address, r.loader, before)
 	})
 	var timeout *TimeoutError
 	if errors.As(err, &timeout) {
 		s.stopLoading()
 	}
-	return Navigation{s.Page(), s.events.takeRedirects()}, s.because(err, unanswered)
+	return Navigation{s.Page(), s.events.takeRedirects()}, s.because(err, before.unanswered)
 }
 
 // refused explains a navigation that brought no document. An error status
@@ -79,13 +78,13 @@ func (p *pageEvents) setDocument(loader, url string, status int) {
 
 // awaitLoad waits until the document of loader, or the one that replaced it, is
 // loaded.
-func (s *Session) awaitLoad(ctx context.Context, address, loader string, before int) error {
+func (s *Session) awaitLoad(ctx context.Context, address, loader string, before pageState) error {
 	for {
 		st := s.events.state()
-		if st.loaded && (st.loader == loader || st.commits > before+1) {
-			return nil
+		if st.loaded && (st.loader == loader || st.commits > before.commits+1) {
+			return s.reached(before, st)
 		}
-		if st.commits > before+maxCommits {
+		if st.commits > before.commits+maxCommits {
 			return &NavigationError{Code: "net::ERR_TOO_MANY_REDIRECTS", URL: address, Detail: "the page navigates on and on by itself"}
 		}
 		select {
@@ -118,7 +117,7 @@ func (s *Session) settle(ctx context.Context, before pageState) error {
 	for {
 		st := s.events.state()
 		if !st.navigating && (st.commits == before.commits || st.loaded) {
-			return nil
+			return s.reached(before, st)
 		}
 		if st.commits > before.commits+maxCommits {
 			return &NavigationError{Code: "net::ERR_TOO_MANY_REDIRECTS", URL: st.URL, Detail: "the page navigates on and on by itself"}
@@ -129,6 +128,14 @@ func (s *Session) settle(ctx context.Context, before pageState) error {
 		case <-st.changed:
 		}
 	}
+}
+
+// reached fails if the navigation since before led to an error page.
+func (s *Session) reached(before, now pageState) error {
+	if now.commits == before.commits || now.errorPage == "" {
+		return nil
+	}
+	return s.because(&NavigationError{Code: now.errorCode, URL: now.errorPage}, before.unanswered)
 }
 
 // stopLoading makes a page that never ends loading readable.

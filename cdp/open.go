@@ -29,18 +29,21 @@ func (b *browser) openPage(ctx context.Context, own bool) (*Session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, &TimeoutError{What: "a new page", Waited: openTimeout})
 	defer cancel()
 	s := newSession(b)
+	joined, stop := s.join(ctx)
+	defer stop()
 	b.beginOpen()
-	t, err := b.wire.open(ctx, b.opts.Page, own, s.events.handle)
+	defer b.endOpen()
+	t, err := b.wire.open(joined, b.opts.Page, own, func(targetID string) {
+		s.events.setFrame(targetID)
+		b.register(targetID, s)
+	}, s.events.handle)
 	if err == nil {
 		s.tab = t
-		s.events.setFrame(t.targetID)
-		b.endOpen(s)
 		go t.answerDialogs(b.life, s.events.dialogs)
 		return s, nil
 	}
-	b.endOpen(nil)
-	s.end(ErrSessionClosed)
 	err = s.explainOpen(ctx, err)
+	s.end(ErrSessionClosed)
 	if t != nil {
 		go b.dispose(t)
 	}

@@ -61,7 +61,7 @@ func (s *Session) callOnce(ctx context.Context, in Locator, op string, arg map[s
 			if where["found"], handles, err = s.aria(ctx, at, in.Selectors); err != nil {
 				return at, reply{}, err
 			}
-			defer s.releaseAll(at, handles)
+			defer s.releaseAll(ctx, at, handles)
 		}
 		arg["at"] = where
 	}
@@ -69,19 +69,16 @@ func (s *Session) callOnce(ctx context.Context, in Locator, op string, arg map[s
 	return at, r, err
 }
 
-// releaseAll lets go of elements, so that the page can forget them. Nobody waits
-// for it.
-func (s *Session) releaseAll(at place, handles []any) {
+// releaseAll lets go of elements.
+func (s *Session) releaseAll(ctx context.Context, at place, handles []any) {
 	if len(handles) == 0 {
 		return
 	}
-	go func() {
-		ctx, cancel := context.WithTimeout(s.life, time.Second)
-		defer cancel()
-		for _, h := range handles {
-			at.tab.release(ctx, string(h.(handle)))
-		}
-	}()
+	names := make([]string, len(handles))
+	for i, h := range handles {
+		names[i] = string(h.(handle))
+	}
+	at.tab.release(ctx, names...)
 }
 
 // run calls an operation of page.js, which it installs in a document's world at

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"image/color"
 	"image/png"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +193,49 @@ func TestEvaluate(t *testing.T) {
 	var large *cdp.TooLargeError
 	if _, err := s.Evaluate(ctx, "Array(1000).fill('x')", nil, 100); !errors.As(err, &large) {
 		t.Errorf("beyond the cap: %v", err)
+	}
+}
+
+// Values are read in the page's own world, which may lie about them.
+func TestPageThatLiesAboutValues(t *testing.T) {
+	for name, c := range map[string]struct{ lie, want string }{
+		"no progress":  {"Math.min = () => 0", "replaced"},
+		"endless text": {"String.prototype.slice = () => 'x'.repeat(5 << 20)", "too large"},
+		"another type": {"JSON.stringify = () => ({ length: 3 })", "replaced"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, s := open(t, "/")
+			_, err := s.Evaluate(ctx, c.lie+"; ({ v: Array(3 << 20).fill('x').join('') })", nil, 4<<20)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// A text of 4 MB crosses the protocol in one piece, but nobody keeps it.
+func TestLongTextIsNotKept(t *testing.T) {
+	ctx, s := open(t, "/frame")
+	const long = `"x".repeat(4 << 20)`
+	for name, evaluate := range map[string]func() (json.RawMessage, error){
+		"script":   func() (json.RawMessage, error) { return s.Evaluate(ctx, long, nil, 100) },
+		"function": func() (json.RawMessage, error) { return s.Evaluate(ctx, "() => "+long, []any{}, 100) },
+		"frame":    func() (json.RawMessage, error) { return s.EvaluateIn(ctx, []string{"0"}, long, nil, 100) },
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := evaluate()
+		runtime.ReadMemStats(&after)
+		var large *cdp.TooLargeError
+		if !errors.As(err, &large) || large.Most != 100 || large.What != "the script's value" {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 2<<20 {
+			t.Errorf("%s: %d bytes were allocated", name, n)
+		}
+	}
+	if err := s.WaitForExpression(ctx, nil, long); err != nil {
+		t.Errorf("a long text is true: %v", err)
 	}
 }
 

@@ -80,7 +80,7 @@ func (p *Pool) Lease(ctx context.Context, r Request) (*Session, error) {
 		return nil, err
 	}
 	s, err := p.lease(ctx, r, unlock)
-	if errors.Is(err, ErrBrowserLost) && ctx.Err() == nil {
+	if (errors.Is(err, ErrBrowserLost) || errors.Is(err, ErrPageCrashed)) && ctx.Err() == nil {
 		// It died between two sessions; nobody has lost anything yet.
 		s, err = p.lease(ctx, r, unlock)
 	}

@@ -36,7 +36,7 @@ func startChrome(o Options, p *profile, uid int, more ...string) (*chrome, error
 	}
 	cmd := exec.Command(o.Binary.Path, append(append(o.flags(), more...), "--user-data-dir="+p.dir)...)
 	// Chrome gets nothing of our environment: it may hold secrets.
-	cmd.Env = []string{"HOME=" + p.dir, "TMPDIR=" + p.dir, "XDG_RUNTIME_DIR=" + p.dir, profileEnv + "=" + p.dir,
+	cmd.Env = []string{"HOME=" + p.dir, "TMPDIR=" + p.temp(), "XDG_RUNTIME_DIR=" + p.temp(), profileEnv + "=" + p.dir,
 		"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"}
 	cmd.Dir = p.dir
 	cmd.ExtraFiles = []*os.File{files.commands, files.answers}

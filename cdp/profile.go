@@ -54,6 +54,18 @@ func (p process) alive() bool {
 type profile struct {
 	dir  string
 	kept *os.File // the lock of a profile that is kept; nil: it is removed
+	// scratch is where a kept profile's browser has its temporary files; nil: in
+	// dir. Chromium makes a socket there, whose path must not exceed 107 bytes, and
+	// the folder of kept profiles may be anywhere.
+	scratch *profile
+}
+
+// temp is the browser's folder for temporary files.
+func (p *profile) temp() string {
+	if p.scratch != nil {
+		return p.scratch.dir
+	}
+	return p.dir
 }
 
 // newProfile makes an empty profile below base for Chrome's user (-1: ours).
@@ -92,7 +104,7 @@ func (p *profile) lock(browser process) error {
 // Processes that are just being killed may still write, so it tries for a while.
 func (p *profile) remove() error {
 	if p.kept != nil {
-		return p.giveBack()
+		return errors.Join(p.scratch.remove(), p.giveBack())
 	}
 	deadline := time.Now().Add(5 * time.Second)
 	for {

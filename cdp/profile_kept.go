@@ -38,7 +38,14 @@ func (o Options) profile(ctx context.Context, kept string) (*profile, error) {
 	if err := prepareDir(o.Profiles, o.uid()); err != nil {
 		return nil, err
 	}
-	return takeProfile(ctx, o.Profiles, kept, o.uid())
+	p, err := takeProfile(ctx, o.Profiles, kept, o.uid())
+	if err != nil {
+		return nil, err
+	}
+	if p.scratch, err = newProfile(o.Dir, o.uid()); err != nil {
+		return nil, errors.Join(err, p.giveBack())
+	}
+	return p, nil
 }
 
 // takeProfile waits until no other process has the kept profile and makes its

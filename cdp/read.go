@@ -29,7 +29,11 @@ func (s *Session) EvaluateIn(ctx context.Context, frame []string, script string,
 	}
 	var value json.RawMessage
 	err := s.do(ctx, "the script to end", func(ctx context.Context) error {
-		t, r, err := s.evaluate(ctx, frame, script, args)
+		t, r, err := s.evaluate(ctx, frame, script, args, escaped(max))
+		var large *TooLargeError
+		if errors.As(err, &large) {
+			return &TooLargeError{"the script's value", large.Size, max, "bytes"}
+		}
 		if err == nil && r.exception == "" && r.handle != "" {
 			r, err = t.unwrap(ctx, r.handle, max)
 		}
@@ -41,12 +45,16 @@ func (s *Session) EvaluateIn(ctx context.Context, frame []string, script string,
 	return value, err
 }
 
-// evaluate runs the script where it belongs.
-func (s *Session) evaluate(ctx context.Context, frame []string, script string, args []any) (*tab, reply, error) {
+// escaped is how many bytes a value of max bytes may take in the protocol, which
+// writes six for some characters, and some around it.
+func escaped(max int64) int64 { return 6*max + 64<<10 }
+
+// evaluate runs the script where it belongs. most is for texts, see tab.evaluate.
+func (s *Session) evaluate(ctx context.Context, frame []string, script string, args []any, most int64) (*tab, reply, error) {
 	if len(frame) > 0 {
-		return s.evaluateIn(ctx, frame, script, args)
+		return s.evaluateIn(ctx, frame, script, args, most)
 	}
-	r, err := s.tab.evaluate(ctx, script)
+	r, err := s.tab.evaluate(ctx, script, most)
 	if err != nil || r.exception != "" || args == nil {
 		return s.tab, r, err
 	}
@@ -54,13 +62,13 @@ func (s *Session) evaluate(ctx context.Context, frame []string, script string, a
 		return s.tab, r, &ScriptError{Message: "arguments are given, so the script must be a function"}
 	}
 	defer s.tab.release(ctx, r.handle)
-	r, err = s.tab.callFunction(ctx, on{handle: r.handle}, "function (...args) { return this(...args) }", false, args...)
+	r, err = s.tab.callFunction(ctx, on{handle: r.handle, most: most}, "function (...args) { return this(...args) }", false, args...)
 	return s.tab, r, err
 }
 
 // evaluateIn runs an expression in a frame. The way into the page's own world
 // there is a node, which belongs to it.
-func (s *Session) evaluateIn(ctx context.Context, frame []string, script string, args []any) (*tab, reply, error) {
+func (s *Session) evaluateIn(ctx context.Context, frame []string, script string, args []any, most int64) (*tab, reply, error) {
 	at, err := s.frame(ctx, frame)
 	if err != nil {
 		return nil, reply{}, err
@@ -74,7 +82,7 @@ func (s *Session) evaluateIn(ctx context.Context, frame []string, script string,
 	if args != nil {
 		call = "(...args)"
 	}
-	r, err := at.tab.callFunction(ctx, on{handle: node}, "function (...args) { return ("+script+"\n)"+call+" }", false, args...)
+	r, err := at.tab.callFunction(ctx, on{handle: node, most: most}, "function (...args) { return ("+script+"\n)"+call+" }", false, args...)
 	return at.tab, r, err
 }
 
@@ -86,8 +94,11 @@ func (t *tab) unwrap(ctx context.Context, h string, max int64) (reply, error) {
 		const s = JSON.stringify(this) ?? "null";
 		return s.length > max ? [s.length, "", 0] : [s.length, s.length <= chunk ? s : "", 0];
 	}`
+	// The page may have functions of its own in the place of those that are used
+	// here, so that nothing they say of sizes is relied on.
+	most := escaped(min(max, chunk))
 	var part textPart
-	r, err := t.callFunction(ctx, on{handle: h}, encode, true, max, chunk)
+	r, err := t.callFunction(ctx, on{handle: h, most: most}, encode, true, max, chunk)
 	if err := part.take(r, err); err != nil {
 		return reply{}, err
 	}
@@ -108,10 +119,17 @@ func (t *tab) unwrap(ctx context.Context, h string, max int64) (reply, error) {
 		return [this.s.length, this.s.slice(from, to), to];
 	}`
 	var b strings.Builder
-	for part.next = 0; part.next < part.size; {
-		step, err := t.callFunction(ctx, on{handle: r.handle}, slice, true, part.next, chunk)
+	size := part.size
+	for from := int64(0); from < size; from = part.next {
+		step, err := t.callFunction(ctx, on{handle: r.handle, most: most}, slice, true, from, chunk)
 		if err := part.take(step, err); err != nil {
 			return reply{}, err
+		}
+		if n := int64(b.Len() + len(part.text)); n > max {
+			return reply{}, &TooLargeError{"the script's value", n, max, "bytes"}
+		}
+		if part.next <= from {
+			return reply{}, errReader
 		}
 		b.WriteString(part.text)
 	}
@@ -132,8 +150,15 @@ func (p *textPart) take(r reply, err error) error {
 	case r.exception != "":
 		return &ScriptError{Message: r.exception}
 	}
-	return json.Unmarshal(r.value, &[]any{&p.size, &p.text, &p.next})
+	if json.Unmarshal(r.value, &[]any{&p.size, &p.text, &p.next}) != nil {
+		return errReader
+	}
+	return nil
 }
+
+// errReader is a page that has functions of its own in the place of those that
+// read values.
+var errReader = &ScriptError{Message: "the value cannot be read: the page replaced what reads it"}
 
 func checked(r reply, max int64) (json.RawMessage, error) {
 	switch {
@@ -153,8 +178,11 @@ func (s *Session) WaitForExpression(ctx context.Context, frame []string, express
 	return s.do(ctx, "the expression to be true: "+firstLine(expression), func(ctx context.Context) error {
 		last := ""
 		for {
-			t, r, err := s.evaluate(ctx, frame, expression, nil)
+			t, r, err := s.evaluate(ctx, frame, expression, nil, escaped(0))
+			var large *TooLargeError
 			switch {
+			case errors.As(err, &large): // a long text, which is true
+				return nil
 			case err != nil && !stale(err) && !errors.Is(err, errNoFrame):
 				return &waitError{last, err}
 			case err != nil:

@@ -51,7 +51,7 @@ func (s *Session) rescue(ctx context.Context) error {
 // responds reports whether the page runs a script in that time.
 func (s *Session) responds(ctx context.Context, within time.Duration) bool {
 	return s.bounded(ctx, within, func(ctx context.Context) error {
-		_, err := s.tab.evaluate(ctx, "0")
+		_, err := s.tab.evaluate(ctx, "0", 0)
 		return err
 	}) == nil
 }

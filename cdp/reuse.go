@@ -43,10 +43,7 @@ func (s *Session) wipe(ctx context.Context) error {
 	}
 	if origin != "" {
 		// From here on the page's scripts can store nothing any more.
-		if err := s.tab.silence(ctx, true); err != nil {
-			return err
-		}
-		id, err := s.tab.isolatedWorld(ctx)
+		id, err := s.tab.silenced(ctx)
 		if err != nil {
 			return err
 		}
@@ -55,22 +52,15 @@ func (s *Session) wipe(ctx context.Context) error {
 			return fmt.Errorf("clear the storage of the tab: %v %s", err, r.exception)
 		}
 	}
-	if err := s.blank(ctx); err != nil {
+	if _, err := s.Navigate(ctx, "about:blank"); err != nil {
 		return err
 	}
-	if origin != "" {
-		if err := s.tab.clearOrigin(ctx, origin); err != nil {
-			return err
-		}
-		if err := s.tab.clearCache(ctx); err != nil {
-			return err
-		}
-		if err := s.tab.silence(ctx, false); err != nil {
-			return err
-		}
-	}
-	if err := s.tab.clearCookies(ctx); err != nil {
+	got, err := s.tab.clear(ctx, origin, `window.name = "", location.href + history.length`)
+	if err != nil {
 		return err
+	}
+	if got != `"about:blank1"` {
+		return fmt.Errorf("the page shows %.100s", got)
 	}
 	if n, err := s.tab.pages(ctx); err != nil || n != 1 {
 		return fmt.Errorf("%d pages are open: %v", n, err)
@@ -78,23 +68,5 @@ func (s *Session) wipe(ctx context.Context) error {
 	s.events.mu.Lock()
 	defer s.events.mu.Unlock()
 	s.events.origins = nil
-	return nil
-}
-
-// blank leaves the document and looks whether it is gone.
-func (s *Session) blank(ctx context.Context) error {
-	if _, err := s.Navigate(ctx, "about:blank"); err != nil {
-		return err
-	}
-	if err := s.tab.resetHistory(ctx); err != nil {
-		return err
-	}
-	r, err := s.tab.evaluate(ctx, `window.name = "", location.href + history.length`)
-	if err != nil {
-		return err
-	}
-	if got := string(r.value); got != `"about:blank1"` {
-		return fmt.Errorf("the page shows %.100s", got)
-	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -171,6 +172,9 @@ func TestProfileIsKeptAndExclusive(t *testing.T) {
 	url, _ := serve(t)
 	o := cdptest.Options(t)
 	o.Sessions = 2
+	// Longer than the path of a socket may be, which Chromium makes among its
+	// temporary files.
+	o.Profiles = filepath.Join(o.Dir, strings.Repeat("long-", 24))
 	ada := cdp.Request{Isolation: cdp.IsolateProfile, Key: "ada"}
 	p, other := cdptest.Pool(t, o), cdptest.Pool(t, o) // another pool is like another process
 	first := lease(t, p, ada)

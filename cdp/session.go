@@ -68,9 +68,7 @@ func (s *Session) do(ctx context.Context, what string, commands func(ctx context
 		}
 	}
 	start := time.Now()
-	joined, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
+	joined, stop := s.join(ctx)
 	defer stop()
 	err := s.explain(ctx, commands(joined), what, start)
 	var timeout *TimeoutError
@@ -80,7 +78,17 @@ func (s *Session) do(ctx context.Context, what string, commands func(ctx context
 	return err
 }
 
-// explain tells apart what chromedp reports alike: a lost browser, a crashed
+// join returns a context that ends with ctx and with the session. Call stop.
+func (s *Session) join(ctx context.Context) (joined context.Context, stop func()) {
+	joined, cancel := context.WithCancelCause(ctx)
+	unwatch := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
+	return joined, func() {
+		unwatch()
+		cancel(nil)
+	}
+}
+
+// explain tells apart what commands report alike: a lost browser, a crashed
 // page, a cancelled caller and a deadline.
 func (s *Session) explain(ctx context.Context, err error, what string, start time.Time) error {
 	if err == nil {
@@ -122,13 +130,12 @@ func (s *Session) explainOpen(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return cancelled(ctx)
-	case !s.browser.alive():
-		return context.Cause(s.browser.life)
+	case s.life.Err() != nil: // the browser is lost, or the page crashed
+		return context.Cause(s.life)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case gone(err):
-		<-s.browser.life.Done()
-		return context.Cause(s.browser.life)
+		return s.awaitCause()
 	}
 	return fmt.Errorf("open a page: %w", err)
 }

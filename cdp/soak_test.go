@@ -64,6 +64,9 @@ func TestManySessionsLeaveNothing(t *testing.T) {
 		pages, err := s.AllTargets(t.Context())
 		return err == nil && pages == 1
 	})
+	if n := s.Links(); n != 2 { // the browser's and the page's
+		t.Errorf("%d sessions of the protocol are left", n)
+	}
 	if goroutines2 > goroutines+5 {
 		t.Errorf("goroutines grew from %d to %d", goroutines, goroutines2)
 	}

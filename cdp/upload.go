@@ -32,7 +32,7 @@ func (s *Session) Upload(ctx context.Context, field Locator, files []File) error
 				return err
 			}
 		}
-		before := s.events.state()
+		before := s.state()
 		if _, err := s.until(ctx, field, "upload", map[string]any{}); err != nil {
 			return err
 		}

@@ -32,26 +32,32 @@ func TestNetworkPage(t *testing.T) {
 	if len(fragments) < 4 {
 		t.Fatalf("%d fragments", len(fragments))
 	}
-	set := pipeline.NewSet(stages.All()...)
 	for _, f := range fragments {
-		text := "waybill: v1\nname: page\nstages:\n  - claim: { from: stdin }\n  - execute:\n      steps: [ { navigate: x } ]\n"
-		for line := range strings.Lines(f) {
-			text += "      " + line
-		}
-		if _, problems := pipeline.Load("network.md", []byte(text), set); len(problems) > 0 {
-			t.Errorf("%s\n%v", f, problems)
-		}
+		checkExecute(t, "steps: [ { navigate: x } ]\n"+f)
+	}
+}
+
+// checkExecute loads a config of the stage execute.
+func checkExecute(t *testing.T, config string) {
+	t.Helper()
+	text := "waybill: v1\nname: page\nstages:\n  - claim: { from: stdin }\n  - execute:\n"
+	for line := range strings.Lines(config) {
+		text += "      " + line
+	}
+	if _, problems := pipeline.Load("page.md", []byte(text), pipeline.NewSet(stages.All()...)); len(problems) > 0 {
+		t.Errorf("%s\n%v", config, problems)
 	}
 }
 
 // The pipelines of docs/capture.md: what the first one captures, the second one
-// replays when the site is gone.
+// replays when the site is gone. Between them stands a fragment.
 func TestCapturePage(t *testing.T) {
 	cdptest.Binary(t)
 	pipelines := yamlOf(t, "capture.md")
-	if len(pipelines) != 2 {
+	if len(pipelines) != 3 {
 		t.Fatalf("%d pipelines", len(pipelines))
 	}
+	checkExecute(t, pipelines[1])
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, "<title>Shop</title><h1>Sextants</h1>")
@@ -83,7 +89,7 @@ func TestCapturePage(t *testing.T) {
 	}
 	srv.CloseClientConnections()
 	srv.Close()
-	if got := runPipeline(t, dir, pipelines[1], input); !strings.Contains(got, `"title":"Sextants"`) {
+	if got := runPipeline(t, dir, pipelines[2], input); !strings.Contains(got, `"title":"Sextants"`) {
 		t.Errorf("the replay gave %s", got)
 	}
 }

@@ -19,8 +19,9 @@
 //
 // The order of the checks: scheme and host against the lists, the type of the
 // resource, the bytes left, robots.txt, the rate of the host; then the name is
-// resolved once, each address is checked, and the checked address is dialled.
-// The addresses are those of package netpolicy, the same as for kernels.
+// resolved once, each address is checked (its kind, and Deny again), and the checked
+// address is dialled. The addresses are those of package netpolicy, the same as for
+// kernels.
 //
 // What the proxy can see. A tunnel (CONNECT) is opaque: host, port and bytes are
 // all that is known of it, and Chrome checks the certificate. Some policies need

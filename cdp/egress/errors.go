@@ -14,7 +14,7 @@ import (
 
 // Codes of an Error.
 const (
-	CodeHost        = "host-refused"           // the lists of hosts do not allow it
+	CodeHost        = "host-refused"           // the lists of hosts do not allow it, or the address that it leads to
 	CodeAddress     = "address-refused"        // it resolves to an address that is not public
 	CodeType        = "type-blocked"           // a type of resource that is not wanted
 	CodeBytes       = "network-bytes-exceeded" // the visit's bytes are used up
@@ -67,6 +67,8 @@ func failed(u *url.URL, err error) *Error {
 		return own
 	case errors.Is(err, netpolicy.ErrNotPublic):
 		return refuse(CodeAddress, u, "%w", netpolicy.ErrNotPublic)
+	case errors.Is(err, netpolicy.ErrDenied):
+		return refuse(CodeHost, u, "the pipeline denies the host's address")
 	case errors.As(err, &cert), errors.As(err, &unknown):
 		return refuse(CodeCertificate, u, "the certificate of the host is not valid: %w", err)
 	case errors.As(err, &dns):

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ServeHTTP serves one request of the browser: CONNECT, a request for a whole URL,
@@ -34,8 +35,12 @@ func (l *Lease) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rec != nil {
 		rec.begin(r, &u)
 	}
-	if e := l.prepare(v, r, &u); e != nil {
-		l.fail(w, v, rec, e)
+	e := l.charge(headSize(r.Method+r.RequestURI, r.Header), u.Redacted())
+	if e == nil {
+		e = l.prepare(v, r, &u)
+	}
+	if e != nil {
+		l.fail(w, r, v, rec, e)
 		return
 	}
 	if v.Replay != nil {
@@ -47,14 +52,22 @@ func (l *Lease) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit checks what is known of a tunnel too.
 func (l *Lease) admit(v *visit, u *url.URL) *Error {
-	x, listed := l.proxy, withoutDot(u)
-	switch {
-	case x.deny.Denies(listed):
-		return refuse(CodeHost, u, "the pipeline denies this host")
-	case len(x.allow) > 0 && !x.allow.Allows(listed):
-		return refuse(CodeHost, u, "the pipeline does not allow this host")
-	case v.spent():
+	if e := l.proxy.listed(u); e != nil {
+		return e
+	}
+	if v.spent() {
 		return v.exceeded(u.Redacted())
+	}
+	return nil
+}
+
+// listed refuses what the lists of hosts do not allow.
+func (x *Proxy) listed(u *url.URL) *Error {
+	switch host := withoutDot(u); {
+	case x.deny.Denies(host):
+		return refuse(CodeHost, u, "the pipeline denies this host")
+	case len(x.allow) > 0 && !x.allow.Allows(host):
+		return refuse(CodeHost, u, "the pipeline does not allow this host")
 	}
 	return nil
 }
@@ -100,18 +113,27 @@ func (l *Lease) blocks(kind string) bool {
 	return kind != "" && slices.Contains(l.proxy.policy.Block, kind)
 }
 
+// How much of a refused request's body is still read, and for how long.
+const (
+	maxDrained   = 1 << 20
+	drainTimeout = time.Second
+)
+
 // fail ends a request without an answer of its origin. An answer of ours would
 // pass for the origin's, so the browser gets one that it must not accept: two
 // lengths that differ (RFC 9112, section 6.3). Just closing the connection would
-// make it ask again.
-func (l *Lease) fail(w http.ResponseWriter, v *visit, rec *record, e *Error) {
+// make it ask again, and so would closing it with the request half read.
+func (l *Lease) fail(w http.ResponseWriter, r *http.Request, v *visit, rec *record, e *Error) {
 	if !errors.Is(e, context.Canceled) { // pages change their minds
 		v.fail(e)
 	}
 	if rec != nil {
 		rec.finish(false, e)
 	}
-	conn, _, err := http.NewResponseController(w).Hijack()
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Now().Add(drainTimeout))
+	_, _ = io.CopyN(io.Discard, r.Body, maxDrained)
+	conn, _, err := c.Hijack()
 	if err != nil {
 		return
 	}
@@ -127,14 +149,14 @@ func (l *Lease) forward(w http.ResponseWriter, r *http.Request, v *visit, rec *r
 			p.Out.Host = u.Host
 			l.headers(p.Out.Header, v, u)
 			if p.Out.Body != nil && p.Out.Body != http.NoBody {
-				p.Out.Body = &metered{ReadCloser: p.Out.Body, visit: v, url: u, rec: rec, request: true}
+				p.Out.Body = &metered{ReadCloser: p.Out.Body, lease: l, visit: v, url: u, rec: rec, request: true}
 			}
 		},
 		Transport:     roundTripper{l, v, rec, u},
 		FlushInterval: -1, // pages read streams
 		ErrorLog:      log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			l.fail(w, v, rec, failed(u, err))
+			l.fail(w, r, v, rec, failed(u, err))
 		},
 	}
 	p.ServeHTTP(w, r)
@@ -179,34 +201,42 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close()
 		return nil, refuse(CodeType, t.url, "resources of the type %s are blocked", kind)
 	}
+	if e := t.lease.charge(headSize(resp.Status, resp.Header), t.url.Redacted()); e != nil {
+		_ = resp.Body.Close()
+		return nil, e
+	}
 	if t.rec != nil {
 		t.rec.answers(resp)
 	}
-	body := &metered{ReadCloser: resp.Body, visit: t.visit, url: t.url, rec: t.rec}
+	body := &metered{ReadCloser: resp.Body, lease: t.lease, visit: t.visit, url: t.url, rec: t.rec}
 	resp.Body = body
 	if both, ok := body.ReadCloser.(io.ReadWriteCloser); ok { // a WebSocket
-		resp.Body = &meteredBoth{metered: body, w: meteredWriter{both, t.visit}}
+		if body.rec != nil {
+			body.rec.finish(false, nil) // its messages are no body
+			body.rec = nil
+		}
+		resp.Body = &meteredBoth{metered: body, w: meteredWriter{both, t.lease}}
 	}
 	return resp, nil
 }
 
 // replay answers from the visit's recording.
 func (l *Lease) replay(w http.ResponseWriter, r *http.Request, v *visit, rec *record, u *url.URL) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, l.proxy.policy.Bytes))
+	body, err := io.ReadAll(&metered{ReadCloser: r.Body, lease: l, visit: v, url: u, rec: rec, request: true})
 	if err != nil {
-		l.fail(w, v, rec, failed(u, err))
+		l.fail(w, r, v, rec, failed(u, err))
 		return
 	}
 	x := v.next(r.Method, u, body)
 	switch {
 	case x == nil:
-		l.fail(w, v, rec, refuse(CodeReplay, u, "the recording has no %s of it", r.Method))
+		l.fail(w, r, v, rec, refuse(CodeReplay, u, "the recording has no %s of it", r.Method))
 		return
 	case x.Status == http.StatusSwitchingProtocols:
-		l.fail(w, v, rec, refuse(CodeReplay, u, "a recording has no messages of a WebSocket"))
+		l.fail(w, r, v, rec, refuse(CodeReplay, u, "a recording has no messages of a WebSocket"))
 		return
 	case x.Status == 0:
-		l.fail(w, v, rec, refuse(cmp.Or(x.Code, CodeUnreachable), u, "as it was recorded: %s", x.Failure))
+		l.fail(w, r, v, rec, refuse(cmp.Or(x.Code, CodeUnreachable), u, "as it was recorded: %s", x.Failure))
 		return
 	}
 	if rec != nil {

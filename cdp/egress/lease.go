@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -75,7 +76,8 @@ func (l *Lease) serve() {
 func (l *Lease) Addr() string { return l.addr.String() }
 
 // Begin starts a visit: counters, records and the replay's place begin anew.
-// What an earlier visit left running counts for the new one.
+// The new one pays for what an earlier visit left running, connections that are
+// kept alive among it, and does not record it.
 func (l *Lease) Begin(v Visit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,17 +87,41 @@ func (l *Lease) Begin(v Visit) {
 // Report says what the current visit did so far.
 func (l *Lease) Report() Report { return l.current().report() }
 
-// Failures says how many requests of the visit had no answer so far, and which
-// was the last one that stands in the report; nil if there was none since the
-// first n.
+// Failures says how many requests of the visit had no answer so far, and which was
+// the last one; nil if there was none since the first n.
 func (l *Lease) Failures(since int) (n int, last *Error) {
-	v := l.current()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if n = len(v.failures); n > since {
-		last = v.failures[n-1]
+	n, latest := l.current().since(since)
+	if len(latest) > 0 {
+		last = latest[0]
 	}
 	return n, last
+}
+
+// FailureOf returns the last failure, among those after the first since, of a
+// request for an address or of the tunnel to its host; nil if there is none.
+func (l *Lease) FailureOf(address string, since int) *Error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil
+	}
+	tunnel := url.URL{Scheme: u.Scheme, Host: u.Host}
+	u.Fragment, u.RawFragment = "", ""
+	_, latest := l.current().since(since)
+	for _, e := range latest {
+		if e.URL == tunnel.String() || e.URL == u.Redacted() {
+			return e
+		}
+	}
+	return nil
+}
+
+// charge lets the visit of this moment pay, and returns why it cannot.
+func (l *Lease) charge(n int, url string) *Error {
+	v := l.current()
+	if v.charge(n) {
+		return nil
+	}
+	return v.exceeded(url)
 }
 
 func (l *Lease) current() *visit {

@@ -3,6 +3,7 @@ package egress
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 )
 
@@ -14,9 +15,22 @@ func (v *visit) exceeded(url string) *Error {
 	return &Error{Code: CodeBytes, URL: url, Err: fmt.Errorf("more than %d bytes went over the network", v.limit)}
 }
 
-// metered is a body that the visit pays for and that the record keeps.
+// headSize is how many bytes a head takes in HTTP/1.1.
+func headSize(first string, h http.Header) int {
+	n := len(first) + 4
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v) + 4
+		}
+	}
+	return n
+}
+
+// metered is a body that the lease's visit pays for. The record, which is that of
+// the visit that asked, keeps it as long as that visit lasts.
 type metered struct {
 	io.ReadCloser
+	lease   *Lease
 	visit   *visit
 	url     *url.URL
 	rec     *record
@@ -25,14 +39,13 @@ type metered struct {
 
 func (m *metered) Read(b []byte) (int, error) {
 	n, err := m.ReadCloser.Read(b)
-	if m.rec != nil && n > 0 {
-		m.rec.keep(m.request, b[:n])
-	}
-	if !m.visit.charge(n) {
-		e := m.visit.exceeded(m.url.Redacted())
+	if e := m.lease.charge(n, m.url.Redacted()); e != nil {
 		m.visit.fail(e)
 		m.end(false, e)
 		return 0, e
+	}
+	if m.rec != nil && n > 0 && m.lease.current() == m.visit {
+		m.rec.keep(m.request, b[:n])
 	}
 	switch {
 	case err == io.EOF:
@@ -65,12 +78,12 @@ func (m *meteredBoth) Write(b []byte) (int, error) { return m.w.Write(b) }
 // meteredWriter pays before it writes.
 type meteredWriter struct {
 	io.Writer
-	visit *visit
+	lease *Lease
 }
 
 func (m meteredWriter) Write(b []byte) (int, error) {
-	if !m.visit.charge(len(b)) {
-		return 0, m.visit.exceeded("")
+	if e := m.lease.charge(len(b), ""); e != nil {
+		return 0, e
 	}
 	return m.Writer.Write(b)
 }

@@ -19,7 +19,7 @@ type Policy struct {
 	// Empty: every host.
 	Allow []string
 	// Deny lists hosts that may not be reached, also if Allow has them. Without
-	// a port all ports are meant.
+	// a port all ports are meant. An address there is not reached by any name.
 	Deny []string
 	// Private allows addresses that are not of the public internet.
 	Private bool
@@ -37,7 +37,7 @@ type Policy struct {
 	Robots bool
 	// Agent is the product token that robots.txt is read for; default waybill.
 	Agent string
-	// Bytes is how much one visit may send and receive; 0: 50 MiB.
+	// Bytes is how much one visit may send and receive, heads included; 0: 50 MiB.
 	Bytes int64
 	// Trace lists the hosts that are told the visit's traceparent.
 	Trace []string
@@ -83,6 +83,11 @@ func (p Policy) Problems() (found []Problem) {
 	}
 	if u := p.Upstream; u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "") {
 		found = append(found, Problem{"proxy", "want the URL of an http or https proxy", "http://proxy.example.com:3128"})
+	}
+	for name := range p.Hosts {
+		if !netpolicy.IsName(name) {
+			found = append(found, Problem{fmt.Sprintf("hosts[%q]", name), fmt.Sprintf("%q is not the name of a host", name), "write shop.example, without scheme, port and path"})
+		}
 	}
 	for i, name := range p.Block {
 		if !slices.Contains(Types(), name) {

@@ -44,7 +44,7 @@ func New(p Policy) (*Proxy, error) {
 		limiter: newLimiter(p.PerHost),
 		leases:  map[netip.AddrPort]*Lease{},
 	}
-	x.dialer = netpolicy.Dialer{Resolve: x.resolve, Private: p.Private, Timeout: dialTimeout, Refuse: x.isOwn}
+	x.dialer = netpolicy.Dialer{Resolve: x.resolve, Private: p.Private, Timeout: dialTimeout, Refuse: x.refuse}
 	if p.Upstream != nil {
 		x.dialer.Via = upstream{p.Upstream}.dial
 	}
@@ -80,6 +80,18 @@ func (x *Proxy) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 		return x.policy.Resolve(ctx, host)
 	}
 	return netpolicy.Lookup(ctx, host)
+}
+
+// refuse looks at an address that may be reached by its kind: not the proxy
+// itself, and none of Deny, whatever name led there.
+func (x *Proxy) refuse(a netip.AddrPort) error {
+	switch {
+	case x.isOwn(a):
+		return netpolicy.ErrNotPublic
+	case x.deny.DeniesAddress(a):
+		return netpolicy.ErrDenied
+	}
+	return nil
 }
 
 // isOwn keeps pages away from the proxy itself, whatever is private.

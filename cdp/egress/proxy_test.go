@@ -1,7 +1,6 @@
 package egress
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -16,10 +15,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -126,146 +122,6 @@ func TestForwards(t *testing.T) {
 	}
 }
 
-// What is refused is refused with a code, and no bytes of ours pass for an answer
-// of the origin.
-func TestRefusals(t *testing.T) {
-	var asked atomic.Int32
-	o := serveOrigin(t, false, func(http.ResponseWriter, *http.Request) { asked.Add(1) })
-	host := strings.TrimPrefix(o.URL, "http://")
-	_, port, _ := net.SplitHostPort(host)
-	broken := func(context.Context, string) ([]netip.Addr, error) {
-		return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
-	}
-	for name, tt := range map[string]struct {
-		policy Policy
-		url    string
-		code   string
-	}{
-		"loopback":                 {Policy{}, o.URL, CodeAddress},
-		"localhost":                {Policy{}, "http://localhost:" + port, CodeAddress},
-		"never a machine":          {Policy{Private: true}, "http://0.0.0.0:" + port, CodeAddress},
-		"a name that leads inside": {Policy{Hosts: map[string]netip.Addr{"a.example": netip.MustParseAddr("127.0.0.1")}}, "http://a.example:" + port, CodeAddress},
-		"not on the list":          {Policy{Private: true, Allow: []string{"a.example"}}, o.URL, CodeHost},
-		"another port":             {Policy{Private: true, Allow: []string{"127.0.0.1"}}, o.URL, CodeHost},
-		"denied":                   {Policy{Private: true, Allow: []string{host}, Deny: []string{"127.0.0.1"}}, o.URL, CodeHost},
-		"denied with a dot":        {Policy{Private: true, Deny: []string{"localhost"}}, "http://localhost.:" + port, CodeHost},
-		"denied in capitals":       {Policy{Private: true, Deny: []string{"localhost"}}, "http://LOCALHOST:" + port, CodeHost},
-		"no such host":             {Policy{Resolve: broken}, "http://a.example/", CodeUnreachable},
-	} {
-		t.Run(name, func(t *testing.T) {
-			for _, url := range []string{tt.url, strings.Replace(tt.url, "http:", "https:", 1)} {
-				for _, inspect := range []bool{false, true} {
-					tt.policy.Inspect = inspect
-					l, c := open(t, tt.policy)
-					if got, err := get(c, url); err == nil {
-						t.Errorf("%s was answered: %s", url, got)
-					}
-					r := l.Report()
-					if len(r.Failures) != 1 || r.Failures[0].Code != tt.code || r.Counts[tt.code] != 1 {
-						t.Errorf("%s: %v", url, r.Failures)
-					}
-				}
-			}
-		})
-	}
-	if asked.Load() > 0 {
-		t.Errorf("%d requests were made", asked.Load())
-	}
-}
-
-// A page that may go anywhere still cannot talk to the proxies, its own or its
-// neighbour's, and what comes to a proxy directly is not forwarded.
-func TestTheProxyIsNoTarget(t *testing.T) {
-	l, c := open(t, Policy{Private: true})
-	other, err := l.proxy.Lease()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, to := range []*Lease{l, other} {
-		for _, scheme := range []string{"http", "https"} {
-			if got, err := get(c, scheme+"://"+to.Addr()); err == nil {
-				t.Errorf("answered: %s", got)
-			}
-		}
-	}
-	if n := l.Report().Counts[CodeAddress]; n != 4 {
-		t.Errorf("%d refusals", n)
-	}
-	tr := &http.Transport{}
-	defer tr.CloseIdleConnections()
-	if got, err := get(&http.Client{Transport: tr}, "http://"+l.Addr()+"/"); err != nil || !strings.HasPrefix(got, "400 ") {
-		t.Errorf("a direct request: %s, %v", got, err)
-	}
-}
-
-func TestBytesAreCounted(t *testing.T) {
-	endless := func(w http.ResponseWriter, r *http.Request) {
-		for r.Context().Err() == nil {
-			if _, err := w.Write(make([]byte, 4096)); err != nil {
-				return
-			}
-		}
-	}
-	plain, secure := serveOrigin(t, false, endless), serveOrigin(t, true, endless)
-	for name, tt := range map[string]struct {
-		url     string
-		inspect bool
-	}{"http": {plain.URL, false}, "inspected": {secure.URL, true}} {
-		l, c := open(t, Policy{Private: true, Bytes: 100_000, Inspect: tt.inspect, Roots: trusting(secure)})
-		over := make(chan *Error, 2)
-		l.Begin(Visit{Exceeded: func(e *Error) { over <- e }})
-		if _, err := get(c, tt.url); err == nil {
-			t.Errorf("%s: an endless answer ended", name)
-		}
-		if e := <-over; e.Code != CodeBytes {
-			t.Errorf("%s: %v", name, e)
-		}
-		if r := l.Report(); r.Bytes < 100_000 || r.Bytes > 300_000 {
-			t.Errorf("%s: %d bytes went over", name, r.Bytes)
-		}
-		if _, err := get(c, tt.url); err == nil {
-			t.Errorf("%s: another request was answered", name)
-		}
-		if len(over) > 0 {
-			t.Errorf("%s: it was told twice", name)
-		}
-		l.Begin(Visit{})
-		if r := l.Report(); r.Bytes != 0 || len(r.Failures) > 0 {
-			t.Errorf("%s: a new visit begins with %+v", name, r)
-		}
-	}
-	// A tunnel that nobody looks into is counted too.
-	l, _ := open(t, Policy{Private: true, Bytes: 100_000})
-	over := make(chan *Error, 1)
-	l.Begin(Visit{Exceeded: func(e *Error) { over <- e }})
-	conn := tunnel(t, l, strings.TrimPrefix(plain.URL, "http://"))
-	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	n, _ := io.Copy(io.Discard, conn)
-	if e := <-over; e.Code != CodeBytes || n > 100_000 {
-		t.Errorf("tunnel: %d bytes, %v", n, e)
-	}
-}
-
-func tunnel(t *testing.T, l *Lease, to string) net.Conn {
-	t.Helper()
-	conn, err := net.Dial("tcp", l.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", to, to)
-	resp, err := http.ReadResponse(bufio.NewReaderSize(oneByte{conn}, 16), nil)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("CONNECT: %v, %v", resp, err)
-	}
-	return conn
-}
-
-// oneByte keeps a reader from taking what comes after the head.
-type oneByte struct{ io.Reader }
-
-func (o oneByte) Read(b []byte) (int, error) { return o.Reader.Read(b[:1]) }
-
 // The bytes of another visit do not stop this one, and leases do not share.
 func TestLeasesAreApart(t *testing.T) {
 	o := serveOrigin(t, false, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RemoteAddr) })
@@ -296,58 +152,6 @@ func TestLeasesAreApart(t *testing.T) {
 	}
 }
 
-func TestUpstreamProxy(t *testing.T) {
-	o := serveOrigin(t, true, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") })
-	var mu sync.Mutex
-	var asked []string
-	up := serveOrigin(t, false, func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		asked = append(asked, r.Method+" "+r.Host+" "+r.Header.Get("Proxy-Authorization"))
-		mu.Unlock()
-		if r.Header.Get("Proxy-Authorization") != "Basic YWRhOnNlY3JldA==" {
-			w.WriteHeader(http.StatusProxyAuthRequired)
-			return
-		}
-		there, err := net.Dial("tcp", r.Host)
-		if err != nil {
-			return
-		}
-		here, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		_, _ = io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n")
-		splice(newVisit(Visit{}, 1<<30), &url.URL{}, here, there)
-	})
-	u, err := url.Parse(up.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.UserPassword("ada", "secret")
-	_, port, _ := net.SplitHostPort(strings.TrimPrefix(o.URL, "https://"))
-	p := Policy{Private: true, Inspect: true, Roots: trusting(o), Upstream: u, Hosts: map[string]netip.Addr{"example.com": netip.MustParseAddr("127.0.0.1")}}
-	_, c := open(t, p)
-	if got, err := get(c, "https://example.com:"+port); got != "200 hello" || err != nil {
-		t.Errorf("got %s, %v", got, err)
-	}
-	if len(asked) != 1 || asked[0] != "CONNECT 127.0.0.1:"+port+" Basic YWRhOnNlY3JldA==" {
-		t.Errorf("the upstream was asked %q; it must be asked for the address that was checked", asked)
-	}
-	u.User = nil
-	l, c := open(t, p)
-	if got, err := get(c, "https://example.com:"+port); err == nil {
-		t.Errorf("without a password: %s", got)
-	}
-	if f := l.Report().Failures; len(f) != 1 || !strings.Contains(f[0].Error(), "upstream proxy refused") {
-		t.Errorf("failures: %v", f)
-	}
-	p.Private = false // the checks are made before the upstream is asked
-	l, c = open(t, p)
-	if _, err := get(c, "https://example.com:"+port); err == nil || l.Report().Counts[CodeAddress] != 1 {
-		t.Errorf("a private address through the upstream: %v", l.Report().Failures)
-	}
-}
-
 func TestTraceparentGoesToGrantedHosts(t *testing.T) {
 	o := serveOrigin(t, false, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("Traceparent")) })
 	host := strings.TrimPrefix(o.URL, "http://")
@@ -358,55 +162,6 @@ func TestTraceparentGoesToGrantedHosts(t *testing.T) {
 		if got, err := get(c, url); got != want || err != nil {
 			t.Errorf("%s: %s, %v", url, got, err)
 		}
-	}
-}
-
-func TestRateOfAHost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(Rate{Requests: 2, Per: time.Second})
-		start := time.Now()
-		for range 5 {
-			if err := l.wait(t.Context(), "a.example"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if took := time.Since(start); took != 2*time.Second {
-			t.Errorf("five requests at two a second took %v", took)
-		}
-		if err := l.wait(t.Context(), "b.example"); err != nil || time.Since(start) != 2*time.Second {
-			t.Error("another host had to wait")
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if err := l.wait(ctx, "a.example"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a wait that was given up: %v", err)
-		}
-	})
-	if newLimiter(Rate{}) != nil {
-		t.Error("no rate is a limit")
-	}
-}
-
-// The proxy makes requests wait, and gives up with the browser.
-func TestRequestsWait(t *testing.T) {
-	var asked atomic.Int32
-	o := serveOrigin(t, false, func(http.ResponseWriter, *http.Request) { asked.Add(1) })
-	l, c := open(t, Policy{Private: true, PerHost: Rate{Requests: 1, Per: time.Hour}})
-	if _, err := get(c, o.URL); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, o.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resp, err := c.Do(r); err == nil {
-		_ = resp.Body.Close()
-		t.Error("a second request was answered within the hour")
-	}
-	if n := asked.Load(); n != 1 || len(l.Report().Failures) > 0 {
-		t.Errorf("%d requests, failures %v", n, l.Report().Failures)
 	}
 }
 
@@ -429,7 +184,7 @@ func TestReplay(t *testing.T) {
 		return string(b)
 	}
 	for range 2 { // each visit begins anew
-		l.Begin(Visit{Replay: a})
+		l.Begin(Visit{Replay: a, Record: true})
 		for _, want := range []string{"200 1", "200 2", "200 2"} {
 			if got, err := get(c, "https://a.example/"); got != want || err != nil {
 				t.Errorf("got %s, want %s, %v", got, want, err)
@@ -438,12 +193,26 @@ func TestReplay(t *testing.T) {
 		if post("r") != "r" || post("q") != "q" || post("other") != "q" {
 			t.Error("answers to POST are confused")
 		}
+		if x := l.Report().Exchanges[3]; string(x.Request.Body) != "r" || string(x.Response.Body) != "r" || !x.Complete {
+			t.Errorf("the replay is recorded as %+v", x)
+		}
 		if _, err := get(c, "http://a.example/gone"); err == nil || l.Report().Counts[CodeUnreachable] != 1 {
 			t.Errorf("a failure is a failure again: %v", l.Report().Counts)
 		}
 		if _, err := get(c, "http://a.example/"); err == nil || l.Report().Counts[CodeReplay] != 1 {
 			t.Errorf("what is not there: %v", l.Report().Counts)
 		}
+	}
+}
+
+func TestProblemsOfAPolicy(t *testing.T) {
+	for _, name := range []string{"http://a.example", "a.example:80", "192.0.2.7", "*.a.example", ""} {
+		if found := (Policy{Hosts: map[string]netip.Addr{name: netip.MustParseAddr("192.0.2.7")}}).Problems(); len(found) != 1 {
+			t.Errorf("the host %q: %v", name, found)
+		}
+	}
+	if _, err := New(Policy{Block: []string{"picture"}}); err == nil {
+		t.Error("a bad policy was taken")
 	}
 }
 

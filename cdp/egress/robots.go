@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,6 +17,7 @@ const (
 	maxRobots     = 500 << 10 // RFC 9309, section 2.5
 	robotsTimeout = 10 * time.Second
 	robotsAge     = 24 * time.Hour // RFC 9309, section 2.4
+	robotsRetry   = time.Minute    // after a failure
 	maxRedirects  = 5              // RFC 9309, section 2.3.1.2
 )
 
@@ -31,11 +33,27 @@ type robots struct {
 	rules map[string]*robotsFile // by origin
 }
 
-// robotsFile is the answer of one origin; ready is closed when it is there.
+// robotsFile is the answer of one origin. rules and err are there once ready is
+// closed.
 type robotsFile struct {
 	ready   chan struct{}
 	fetched time.Time
 	rules   rules
+	err     *Error // it cannot be had at the moment
+}
+
+// fresh tells whether the file still counts. A failure soon does not: a host that
+// was away for a moment is not closed for a day.
+func (f *robotsFile) fresh() bool {
+	select {
+	case <-f.ready:
+	default:
+		return true // it is being fetched
+	}
+	if f.err != nil {
+		return time.Since(f.fetched) < robotsRetry
+	}
+	return time.Since(f.fetched) < robotsAge
 }
 
 func newRobots(x *Proxy) *robots {
@@ -47,9 +65,11 @@ func newRobots(x *Proxy) *robots {
 	return b
 }
 
-// close is called after the last check.
+// close ends what is being fetched. Nothing is fetched any more afterwards.
 func (b *robots) close() {
+	b.mu.Lock()
 	b.end()
+	b.mu.Unlock()
 	b.wg.Wait()
 	b.transport.CloseIdleConnections()
 }
@@ -72,6 +92,9 @@ func (b *robots) check(ctx context.Context, u *url.URL) *Error {
 	if u.RawQuery != "" {
 		path += "?" + u.RawQuery
 	}
+	if f.err != nil {
+		return refuse(f.err.Code, u, "robots.txt of the host cannot be had, so nothing may be fetched: %w", f.err.Err)
+	}
 	if !f.rules.allow(path) {
 		return refuse(CodeRobots, u, "robots.txt of the host forbids it for %s", b.proxy.policy.Agent)
 	}
@@ -83,52 +106,60 @@ func (b *robots) file(u *url.URL) *robotsFile {
 	key := u.Scheme + "://" + u.Host
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if f := b.rules[key]; f != nil && time.Since(f.fetched) < robotsAge {
+	if f := b.rules[key]; f != nil && f.fresh() {
 		return f
 	}
 	if len(b.rules) >= maxHosts {
 		clear(b.rules)
 	}
 	f := &robotsFile{ready: make(chan struct{}), fetched: time.Now()}
+	if b.life.Err() != nil {
+		f.err = failed(u, net.ErrClosed)
+		close(f.ready)
+		return f
+	}
 	b.rules[key] = f
 	b.wg.Go(func() {
 		defer close(f.ready)
 		ctx, cancel := context.WithTimeout(b.life, robotsTimeout)
 		defer cancel()
-		f.rules = b.fetch(ctx, &url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/robots.txt"})
+		f.rules, f.err = b.fetch(ctx, &url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/robots.txt"})
 	})
 	return f
 }
 
-// fetch reads the rules. A file that does not exist allows everything, one that
-// cannot be had forbids everything (RFC 9309, section 2.3.1).
-func (b *robots) fetch(ctx context.Context, u *url.URL) rules {
+// fetch reads the rules. A file that does not exist allows everything; one that
+// cannot be had, or whose address the policy refuses, is an error, and allows
+// nothing (RFC 9309, section 2.3.1).
+func (b *robots) fetch(ctx context.Context, u *url.URL) (rules, *Error) {
 	for range maxRedirects {
-		if b.proxy.deny.Denies(withoutDot(u)) || len(b.proxy.allow) > 0 && !b.proxy.allow.Allows(withoutDot(u)) {
-			return rules{}
+		if e := b.proxy.listed(u); e != nil {
+			return nil, e
 		}
 		resp, err := b.get(ctx, u)
 		if err != nil {
-			return forbidAll
+			return nil, failed(u, err)
 		}
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxRobots))
 		_ = resp.Body.Close()
 		switch {
-		case err != nil || resp.StatusCode >= 500:
-			return forbidAll
+		case err != nil:
+			return nil, failed(u, err)
+		case resp.StatusCode >= 500:
+			return nil, refuse(CodeUnreachable, u, "the host answered %d", resp.StatusCode)
 		case resp.StatusCode >= 400:
-			return rules{}
+			return nil, nil
 		case resp.StatusCode >= 300:
 			next, err := resp.Location()
 			if err != nil || next.Scheme != "http" && next.Scheme != "https" {
-				return rules{}
+				return nil, nil
 			}
 			u = next
 		default:
-			return parseRobots(string(body), b.proxy.policy.Agent)
+			return parseRobots(string(body), b.proxy.policy.Agent), nil
 		}
 	}
-	return rules{}
+	return nil, nil
 }
 
 func (b *robots) get(ctx context.Context, u *url.URL) (*http.Response, error) {
@@ -147,8 +178,6 @@ type rule struct {
 	allow   bool
 	pattern string
 }
-
-var forbidAll = rules{{false, "/"}}
 
 // allow finds the longest pattern that matches; of two equally long ones the one
 // that allows wins (RFC 9309, section 2.2.2).

@@ -3,6 +3,7 @@ package egress
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -52,7 +53,8 @@ func TestRobotsAreAsked(t *testing.T) {
 	for _, c := range []struct {
 		status       int
 		open, closed bool // whether /open and /private may be fetched
-	}{{200, true, false}, {404, true, true}, {503, false, false}, {302, true, true}} {
+		code         string
+	}{{200, true, false, CodeRobots}, {404, true, true, ""}, {503, false, false, CodeUnreachable}, {302, true, true, ""}} {
 		status.Store(int32(c.status))
 		asked.Store(0)
 		l, client := open(t, Policy{Private: true, Robots: true, Roots: trusting(o)})
@@ -68,8 +70,8 @@ func TestRobotsAreAsked(t *testing.T) {
 				refused++
 			}
 		}
-		if n := l.Report().Counts[CodeRobots]; n != refused {
-			t.Errorf("%d: %d refusals, want %d", c.status, n, refused)
+		if counts := l.Report().Counts; counts[c.code] != refused || refused == 0 && len(counts) > 0 {
+			t.Errorf("%d: %v, want %d of %q", c.status, counts, refused, c.code)
 		}
 		if n := asked.Load(); n != 1 && c.status != 302 || n > maxRedirects {
 			t.Errorf("%d: robots.txt was asked for %d times", c.status, n)
@@ -80,5 +82,50 @@ func TestRobotsAreAsked(t *testing.T) {
 	l, client := open(t, Policy{Private: true, Robots: true, Roots: trusting(o), Allow: []string{"a.example"}})
 	if _, err := get(client, o.URL+"/open"); err == nil || asked.Load() != 0 || !strings.Contains(fmt.Sprint(l.Report().Failures), "does not allow") {
 		t.Errorf("%v, asked %d times, %v", err, asked.Load(), l.Report().Failures)
+	}
+}
+
+// A robots.txt that cannot be had closes its host for a moment, not for a day, and
+// what the policy refuses is refused as such.
+func TestRobotsThatCannotBeHad(t *testing.T) {
+	var away atomic.Bool
+	o := serveOrigin(t, false, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/robots.txt" && away.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	away.Store(true)
+	l, client := open(t, Policy{Private: true, Robots: true})
+	if _, err := get(client, o.URL+"/"); err == nil || len(l.Report().Failures) != 1 || l.Report().Failures[0].Permanent() {
+		t.Errorf("while it is away: %v, %v", err, l.Report().Failures)
+	}
+	away.Store(false)
+	if _, err := get(client, o.URL+"/"); err == nil {
+		t.Error("it was asked for again at once")
+	}
+	b := l.proxy.robots
+	b.mu.Lock()
+	for _, f := range b.rules {
+		f.fetched = f.fetched.Add(-robotsRetry)
+	}
+	b.mu.Unlock()
+	if got, err := get(client, o.URL+"/"); err != nil || got != "200 " {
+		t.Errorf("when it is back: %s, %v", got, err)
+	}
+	b.close()
+	if e := b.check(t.Context(), &url.URL{Scheme: "http", Host: "a.example"}); e == nil {
+		t.Error("it was asked for after the end")
+	}
+
+	l, client = open(t, Policy{Robots: true})
+	if _, err := get(client, o.URL+"/"); err == nil || l.Report().Counts[CodeAddress] != 1 {
+		t.Errorf("a private address: %v", l.Report().Counts)
+	}
+	moved := serveOrigin(t, false, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://other.example/robots.txt", http.StatusFound)
+	})
+	l, client = open(t, Policy{Private: true, Robots: true, Allow: []string{strings.TrimPrefix(moved.URL, "http://")}})
+	if _, err := get(client, moved.URL+"/"); err == nil || l.Report().Counts[CodeHost] != 1 {
+		t.Errorf("a robots.txt at a host that is not allowed: %v", l.Report().Counts)
 	}
 }

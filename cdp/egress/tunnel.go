@@ -89,7 +89,7 @@ func (l *Lease) connect(w http.ResponseWriter, r *http.Request) {
 	defer l.release(there)
 	if here := l.established(w); here != nil {
 		defer l.release(here.Conn)
-		splice(v, u, here, there)
+		l.splice(u, here, there)
 	}
 }
 
@@ -108,6 +108,16 @@ func tunnelURL(authority string) (*url.URL, *Error) {
 		u.Host = bracketed(host)
 	}
 	return u, nil
+}
+
+// authority is host and port of a tunnel, for what turned out to be inside: the port
+// is left out if it is the scheme's. TLS may be spoken on port 80.
+func authority(scheme string, u *url.URL) string {
+	host, port, _ := net.SplitHostPort(hostPort(u))
+	if port == map[string]string{"http": "80", "https": "443"}[scheme] {
+		return bracketed(host)
+	}
+	return net.JoinHostPort(host, port)
 }
 
 func bracketed(host string) string {
@@ -154,11 +164,12 @@ type peeked struct {
 // Read implements net.Conn.
 func (p *peeked) Read(b []byte) (int, error) { return p.r.Read(b) }
 
-// splice carries bytes both ways until one side ends or the visit cannot pay.
-func splice(v *visit, u *url.URL, here, there net.Conn) {
+// splice carries bytes both ways until one side ends or the visit cannot pay. It
+// may last longer than the visit that opened it: browsers keep connections.
+func (l *Lease) splice(u *url.URL, here, there net.Conn) {
 	done := make(chan error, 2)
 	carry := func(to, from net.Conn) {
-		_, err := io.Copy(meteredWriter{to, v}, from)
+		_, err := io.Copy(meteredWriter{to, l}, from)
 		done <- err
 	}
 	go carry(there, here)
@@ -168,39 +179,38 @@ func splice(v *visit, u *url.URL, here, there net.Conn) {
 	err = errors.Join(err, <-done)
 	var e *Error
 	if errors.As(err, &e) {
+		v := l.current()
 		v.fail(v.exceeded(u.Redacted()))
 	}
 }
 
-// inspect ends TLS at the tunnel's beginning and serves what is inside. A tunnel
-// for ws has plain HTTP in it.
+// inspect ends TLS at the tunnel's beginning and hands the tunnel to the server
+// of what is inside. A tunnel for ws has plain HTTP in it.
 func (l *Lease) inspect(w http.ResponseWriter, u *url.URL) {
 	here := l.established(w)
 	if here == nil {
 		return
 	}
-	l.wg.Go(func() {
-		conn := &heldConn{peeked: here, lease: l}
-		_ = conn.SetReadDeadline(time.Now().Add(headerTimeout))
-		first, err := here.r.Peek(1)
-		_ = conn.SetReadDeadline(time.Time{})
-		if err != nil {
-			_ = conn.Close()
-			return
-		}
-		const handshake = 0x16 // TLS record type (RFC 8446, section 5.1)
-		if first[0] != handshake {
-			l.tunnels.push(&inspected{conn, origin{"http", u.Host}})
-			return
-		}
-		cert, err := l.proxy.mint.certificate(strings.TrimSuffix(u.Hostname(), "."))
-		if err != nil {
-			_ = conn.Close()
-			return
-		}
-		secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
-		l.tunnels.push(&inspected{secure, origin{"https", u.Host}})
-	})
+	conn := &heldConn{peeked: here, lease: l}
+	_ = conn.SetReadDeadline(time.Now().Add(headerTimeout))
+	first, err := here.r.Peek(1)
+	_ = conn.SetReadDeadline(time.Time{})
+	if err != nil {
+		_ = conn.Close()
+		return
+	}
+	const handshake = 0x16 // TLS record type (RFC 8446, section 5.1)
+	if first[0] != handshake {
+		l.tunnels.push(&inspected{conn, origin{"http", authority("http", u)}})
+		return
+	}
+	cert, err := l.proxy.mint.certificate(strings.TrimSuffix(u.Hostname(), "."))
+	if err != nil {
+		_ = conn.Close()
+		return
+	}
+	secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	l.tunnels.push(&inspected{secure, origin{"https", authority("https", u)}})
 }
 
 // heldConn leaves the lease's list when its server closes it.

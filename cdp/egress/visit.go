@@ -23,7 +23,7 @@ type Visit struct {
 type Report struct {
 	// Requests counts requests; of a tunnel only its opening.
 	Requests int
-	// Bytes went both ways: bodies of requests, everything of tunnels.
+	// Bytes went both ways: heads and bodies of requests, everything of tunnels.
 	Bytes int64
 	// Failures are requests without an answer of their origin, the first 100 in
 	// order; Counts has all of them by code.
@@ -44,7 +44,10 @@ func (r Report) Refused() (n int) {
 	return n
 }
 
-const maxFailures = 100
+const (
+	maxFailures = 100 // in a report
+	maxRecent   = 32  // that are still known one by one, whatever their number
+)
 
 // visit is the state of a Visit.
 type visit struct {
@@ -55,7 +58,9 @@ type visit struct {
 	requests int
 	bytes    int64
 	over     bool
-	failures []*Error
+	failures []*Error // the first
+	recent   [maxRecent]*Error
+	failed   int // all
 	counts   map[string]int
 	records  []*record
 	cursor   map[string]int // of the replay
@@ -73,6 +78,19 @@ func (v *visit) fail(e *Error) {
 	if len(v.failures) < maxFailures {
 		v.failures = append(v.failures, e)
 	}
+	v.recent[v.failed%maxRecent] = e
+	v.failed++
+}
+
+// since returns the number of failures, and those after the first n, the latest
+// first, as far as they are still known.
+func (v *visit) since(n int) (all int, latest []*Error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i := v.failed - 1; i >= max(n, v.failed-maxRecent); i-- {
+		latest = append(latest, v.recent[i%maxRecent])
+	}
+	return v.failed, latest
 }
 
 // begin counts a request and makes its record, nil if nothing is recorded.

@@ -119,8 +119,11 @@ type (
 // harTime is ISO 8601 with milliseconds and a zone.
 const harTime = "2006-01-02T15:04:05.000Z07:00"
 
-// HAR renders the recording.
-func (r *Recording) HAR() ([]byte, error) {
+// HAR renders the recording. Bodies are decoded, up to 64 MiB more than was sent;
+// those beyond stay as they were, and say so in _contentEncoding.
+func (r *Recording) HAR() ([]byte, error) { return r.har(maxDecoded) }
+
+func (r *Recording) har(room int) ([]byte, error) {
 	log := harLog{Version: "1.2", Creator: tool(r.Software, " "), Pages: []harPage{}, Entries: []harEntry{}}
 	if r.Browser != "" {
 		b := tool(r.Browser, "/")
@@ -132,7 +135,8 @@ func (r *Recording) HAR() ([]byte, error) {
 	}
 	for i := range r.Exchanges {
 		x := &r.Exchanges[i]
-		e := newEntry(x)
+		e := newEntry(x, room)
+		room -= e.Response.Content.Compression
 		for i, p := range r.Pages {
 			if !p.Started.After(x.Started) {
 				e.Page = pageID(i)
@@ -150,10 +154,11 @@ func tool(text, separator string) harTool {
 	return harTool{name, version}
 }
 
-func newEntry(x *egress.Exchange) harEntry {
+// newEntry renders an exchange; its body may grow to room bytes when it is decoded.
+func newEntry(x *egress.Exchange, room int) harEntry {
 	e := harEntry{
 		Started: x.Started.UTC().Format(harTime), Time: ms(x.Timings.Total()), ServerIP: x.RemoteAddr,
-		Request: newRequest(x), Response: newResponse(x),
+		Request: newRequest(x), Response: newResponse(x, room),
 		Timings: harTimings{Blocked: ms(x.Timings.Blocked), DNS: ms(x.Timings.DNS), Connect: ms(x.Timings.Connect), TLS: ms(x.Timings.TLS),
 			Send: max(0, ms(x.Timings.Send)), Wait: max(0, ms(x.Timings.Wait)), Receive: max(0, ms(x.Timings.Receive))},
 	}
@@ -193,8 +198,8 @@ func newRequest(x *egress.Exchange) harRequest {
 	return q
 }
 
-func newResponse(x *egress.Exchange) harResponse {
-	body, plain := decoded(x.Response)
+func newResponse(x *egress.Exchange, room int) harResponse {
+	body, plain := decoded(x.Response, room)
 	p := harResponse{Status: x.Status, StatusText: http.StatusText(x.Status), Proto: protocol(x.Response.Proto), Cookies: []harCookie{},
 		Headers: pairs(x.Response.Header), Redirect: x.Response.Header.Get("Location"), HeadersSize: -1, BodySize: len(x.Response.Body),
 		Content: harContent{Size: len(body), Compression: max(0, len(body)-len(x.Response.Body)), MediaType: x.Response.Header.Get("Content-Type")}}

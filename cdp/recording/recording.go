@@ -132,16 +132,18 @@ func redactHeader(h http.Header) http.Header {
 	return h
 }
 
-// maxDecoded bounds what a small compressed body may grow to.
-const maxDecoded = 256 << 20
+// maxDecoded bounds by how much the compressed bodies of one recording grow,
+// together: a page of a few MiB could ask for many GiB.
+const maxDecoded = 64 << 20
 
 // decoded undoes the content codings of a body. ok is false if one of them is not
-// known here or does not hold; the body is then as it was sent.
-func decoded(m egress.Message) (body []byte, ok bool) {
+// known here, does not hold, or makes more than most bytes; the body is then as it
+// was sent.
+func decoded(m egress.Message, most int) (body []byte, ok bool) {
 	body = m.Body
 	codings := strings.Split(strings.Join(m.Header.Values("Content-Encoding"), ","), ",")
 	for i := len(codings) - 1; i >= 0; i-- {
-		plain, err := undo(strings.ToLower(strings.TrimSpace(codings[i])), body)
+		plain, err := undo(strings.ToLower(strings.TrimSpace(codings[i])), body, most)
 		if err != nil {
 			return m.Body, false
 		}
@@ -150,7 +152,7 @@ func decoded(m egress.Message) (body []byte, ok bool) {
 	return body, true
 }
 
-func undo(coding string, body []byte) ([]byte, error) {
+func undo(coding string, body []byte, most int) ([]byte, error) {
 	var r io.ReadCloser
 	var err error
 	switch coding {
@@ -170,8 +172,8 @@ func undo(coding string, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }()
-	plain, err := io.ReadAll(io.LimitReader(r, maxDecoded+1))
-	if err == nil && len(plain) > maxDecoded {
+	plain, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
+	if err == nil && len(plain) > most {
 		err = errors.New("the body is too large when decoded")
 	}
 	return plain, err

@@ -134,7 +134,7 @@ func TestRoundTrip(t *testing.T) {
 		want := sample(t)
 		for i := range want.Exchanges {
 			x := &want.Exchanges[i]
-			switch body, plain := decoded(x.Response); {
+			switch body, plain := decoded(x.Response, maxDecoded); {
 			case name == "wacz":
 				x.Timings = egress.Timings{}
 			case plain:
@@ -294,6 +294,49 @@ func TestChangedWACZ(t *testing.T) {
 	}
 }
 
+// Small bodies that grow when they are decoded do not fill the memory: those that
+// find no room stay as they were sent, and say so.
+func TestBodiesThatGrow(t *testing.T) {
+	const room = 400_000
+	bomb := gzipped(t, strings.Repeat("x", room/4))
+	r := &Recording{Software: "waybill 1.0"}
+	for range 8 {
+		r.Exchanges = append(r.Exchanges, egress.Exchange{Method: "GET", URL: "http://a.example/", Status: 200, Complete: true,
+			Response: egress.Message{Header: http.Header{"Content-Encoding": {"gzip"}}, Body: bomb}})
+	}
+	data, err := r.har(room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) > room+8*2*len(bomb)+10_000 {
+		t.Errorf("the HAR has %d bytes", len(data))
+	}
+	got, err := Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range got.Exchanges {
+		if coded := x.Response.Header.Get("Content-Encoding") == "gzip"; coded != (i >= 4) || coded && !bytes.Equal(x.Response.Body, bomb) {
+			t.Errorf("body %d is coded: %t", i, coded)
+		}
+	}
+}
+
+// The records of all archives in a package share one bound.
+func TestArchivesThatGrow(t *testing.T) {
+	var w warcWriter
+	if err := w.info(&Recording{Software: strings.Repeat("x", 6000)}, "x"); err != nil {
+		t.Fatal(err)
+	}
+	room := int64(10_000)
+	if _, err := parseWARC(bytes.NewReader(w.out.Bytes()), &room); err != nil {
+		t.Errorf("the first archive: %v", err)
+	}
+	if _, err := parseWARC(bytes.NewReader(w.out.Bytes()), &room); err == nil {
+		t.Error("the second archive found room too")
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	r := sample(f)
 	for _, render := range []func() ([]byte, error){r.HAR, r.WACZ} {
@@ -305,6 +348,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		_, _ = Parse(data)
-		_, _ = parseWARC(bytes.NewReader(data))
+		room := int64(1 << 20)
+		_, _ = parseWARC(bytes.NewReader(data), &room)
 	})
 }

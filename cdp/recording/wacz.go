@@ -182,7 +182,7 @@ func ParseWACZ(data []byte) (*Recording, error) {
 		if !strings.HasPrefix(f.Name, "archive/") || !strings.Contains(f.Name, ".warc") {
 			continue
 		}
-		exchanges, err := parseWARC(bytes.NewReader(files[f.Name]))
+		exchanges, err := parseWARC(bytes.NewReader(files[f.Name]), &room)
 		if err != nil {
 			return nil, fmt.Errorf("read a WACZ: %s: %w", f.Name, err)
 		}

@@ -124,18 +124,33 @@ func message(first string, h http.Header, body []byte) []byte {
 	return b.Bytes()
 }
 
-// maxArchive bounds what is read out of a compressed archive.
+// maxArchive bounds what is read out of a package, decompressed.
 const maxArchive = 1 << 30
 
-// parseWARC reads answers with their requests, in the order of the answers.
-func parseWARC(r io.Reader) ([]egress.Exchange, error) {
+// bounded fails when more is read than there is room for, which others share.
+type bounded struct {
+	io.Reader
+	room *int64
+}
+
+func (b bounded) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if *b.room -= int64(n); *b.room < 0 {
+		return 0, fmt.Errorf("it has more than %d bytes when decompressed", maxArchive)
+	}
+	return n, err
+}
+
+// parseWARC reads answers with their requests, in the order of the answers. What
+// it decompresses is taken from room.
+func parseWARC(r io.Reader, room *int64) ([]egress.Exchange, error) {
 	in := bufio.NewReader(r)
 	if magic, _ := in.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(in) // members one after the other
 		if err != nil {
 			return nil, err
 		}
-		in = bufio.NewReader(io.LimitReader(z, maxArchive))
+		in = bufio.NewReader(bounded{z, room})
 	}
 	var out []egress.Exchange
 	byID := map[string]int{}              // answers

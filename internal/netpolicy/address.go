@@ -25,13 +25,19 @@ func prefixes(texts ...string) []netip.Prefix {
 	return list
 }
 
+// embedded returns the IPv4 address that an IPv6 address leads to (RFC 4291,
+// section 2.5.5.2; RFC 6052), else the address itself.
+func embedded(a netip.Addr) netip.Addr {
+	if a = a.Unmap(); nat64.Contains(a) {
+		b := a.As16()
+		return netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return a
+}
+
 // IsPublic tells whether an address belongs to the public internet.
 func IsPublic(a netip.Addr) bool {
-	a = a.Unmap()
-	if nat64.Contains(a) {
-		b := a.As16()
-		a = netip.AddrFrom4([4]byte(b[12:]))
-	}
+	a = embedded(a)
 	if a.Zone() != "" || a.Is6() && !globalUnicast.Contains(a) {
 		return false
 	}

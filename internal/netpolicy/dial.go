@@ -13,6 +13,9 @@ import (
 // the asker did not name.
 var ErrNotPublic = errors.New("the host's address is not of the public internet")
 
+// ErrDenied: the address is on a list of what may not be reached.
+var ErrDenied = errors.New("the host's address is denied")
+
 // Resolver returns the addresses of a host name.
 type Resolver func(ctx context.Context, host string) ([]netip.Addr, error)
 
@@ -32,16 +35,17 @@ type Dialer struct {
 	// Timeout bounds one connection with all its addresses: package http
 	// detaches it from the request.
 	Timeout time.Duration
-	// Refuse, if set, refuses more addresses, also under Private.
-	Refuse func(netip.AddrPort) bool
+	// Refuse, if set, says what is wrong with an address, also under Private:
+	// ErrNotPublic, ErrDenied or nil.
+	Refuse func(netip.AddrPort) error
 	// Via, if set, reaches a checked address by another way than a socket of our
 	// own: an upstream proxy.
 	Via func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 }
 
 // DialContext tries the addresses of a host in turn. One that is refused ends
-// the attempt with ErrNotPublic: a name that points inside and outside is not to
-// be trusted.
+// the attempt with ErrNotPublic or ErrDenied: a name that points inside and
+// outside is not to be trusted.
 func (d Dialer) DialContext(ctx context.Context, network, hostPort string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(hostPort)
 	if err != nil {
@@ -57,7 +61,7 @@ func (d Dialer) DialContext(ctx context.Context, network, hostPort string) (net.
 	for i, a := range addrs {
 		var conn net.Conn
 		conn, err = d.dial(ctx, network, net.JoinHostPort(a.Unmap().String(), port), len(addrs)-i)
-		if err == nil || errors.Is(err, ErrNotPublic) {
+		if err == nil || errors.Is(err, ErrNotPublic) || errors.Is(err, ErrDenied) {
 			return conn, err
 		}
 	}
@@ -92,8 +96,11 @@ func (d Dialer) dial(ctx context.Context, network, addrPort string, left int) (n
 // control sees the address of a socket before it connects.
 func (d Dialer) control(_, addrPort string, _ syscall.RawConn) error {
 	a, err := netip.ParseAddrPort(addrPort)
-	if err != nil || !IsHost(a.Addr()) || !d.Private && !IsPublic(a.Addr()) || d.Refuse != nil && d.Refuse(a) {
+	if err != nil || !IsHost(a.Addr()) || !d.Private && !IsPublic(a.Addr()) {
 		return ErrNotPublic
+	}
+	if d.Refuse != nil {
+		return d.Refuse(a)
 	}
 	return nil
 }

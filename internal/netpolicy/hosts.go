@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -29,7 +30,7 @@ func ParsePattern(text string) (Pattern, error) {
 		host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	}
 	if addr, err := netip.ParseAddr(host); err == nil && addr.Zone() == "" {
-		p.host = addr.String()
+		p.host = addr.Unmap().String()
 		return p, nil
 	}
 	p.host, p.tree = strings.CutPrefix(host, "*.")
@@ -54,6 +55,13 @@ func isPort(s string) bool {
 		n = 10*n + int(c-'0')
 	}
 	return n > 0 && n <= 65535 && s[0] != '0'
+}
+
+// IsName tells whether s can be the name of one host: letters, digits, hyphens and
+// underscores; other scripts are written in punycode.
+func IsName(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err != nil && isName(strings.ToLower(s))
 }
 
 // isName tells whether s is a host name of letters, digits, hyphens and
@@ -104,10 +112,22 @@ func (l Hosts) Denies(u *url.URL) bool {
 	return l.match(u, func(p Pattern, port string) bool { return p.port == "" || port == p.port })
 }
 
+// DeniesAddress tells whether an address that a name led to is on the list of what
+// is forbidden. Its port must match an entry that has one.
+func (l Hosts) DeniesAddress(a netip.AddrPort) bool {
+	host, port := embedded(a.Addr()).WithZone("").String(), strconv.Itoa(int(a.Port()))
+	for _, p := range l {
+		if p.host == host && (p.port == "" || p.port == anyPort || p.port == port) {
+			return true
+		}
+	}
+	return false
+}
+
 func (l Hosts) match(u *url.URL, portMatches func(Pattern, string) bool) bool {
 	host, port := strings.ToLower(u.Hostname()), u.Port()
 	if addr, err := netip.ParseAddr(host); err == nil {
-		host = addr.String()
+		host = addr.Unmap().String()
 	}
 	if port == "" {
 		port = defaultPort(u.Scheme)

@@ -1,6 +1,7 @@
 package netpolicy
 
 import (
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -46,7 +47,7 @@ func TestHostsOnTheList(t *testing.T) {
 		"http://[2001:db8:0:0:0:0:0:1]/":       true,
 		"http://[2001:db8::2]/":                true,
 		"http://[2001:db8::3]:8080/":           true,
-		"http://[::ffff:192.0.2.7]/":           false,
+		"http://[::ffff:192.0.2.7]/":           true, // the same machine
 		"http://[2001:db8::1%25eth0]/":         false,
 		"http://localhost:9000/":               true,
 		"http://localhost/":                    false,
@@ -97,6 +98,40 @@ func TestHostsThatAreForbidden(t *testing.T) {
 		}
 		if got := list.Denies(u); got != want {
 			t.Errorf("%s: %t, want %t", text, got, want)
+		}
+	}
+}
+
+// A name that leads to a forbidden address does not open it, however the address
+// is written.
+func TestAddressesThatAreForbidden(t *testing.T) {
+	list := ParseHosts([]string{"192.0.2.7", "192.0.2.8:81", "2001:db8::1", "[::ffff:192.0.2.9]:*", "bad.example.com"})
+	for text, want := range map[string]bool{
+		"192.0.2.7:80": true, "[::ffff:192.0.2.7]:80": true, "[64:ff9b::c000:207]:443": true,
+		"192.0.2.8:80": false, "192.0.2.8:81": true,
+		"[2001:db8::1]:80": true, "[2001:db8::1%eth0]:80": true, "192.0.2.9:80": true,
+		"192.0.2.10:80": false, "[2001:db8::2]:80": false,
+	} {
+		if got := list.DeniesAddress(netip.MustParseAddrPort(text)); got != want {
+			t.Errorf("%s: %t, want %t", text, got, want)
+		}
+	}
+	for _, text := range []string{"http://[::ffff:192.0.2.7]/", "http://[::ffff:c000:207]:8080/"} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !list.Denies(u) {
+			t.Errorf("%s is not denied", text)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for text, want := range map[string]bool{"a.example": true, "LOCALHOST": true, "a_b.example": true, "": false, "192.0.2.7": false, "::1": false,
+		"a.example:80": false, "http://a.example": false, "*.a.example": false, "a.example.": false} {
+		if got := IsName(text); got != want {
+			t.Errorf("%q: %t, want %t", text, got, want)
 		}
 	}
 }

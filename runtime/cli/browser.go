@@ -62,10 +62,10 @@ func readRecording(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxRecording+1))
 }
 
-// writeSteps prints the steps, or writes them to a new file.
+// writeSteps prints the steps, or writes them to a new file, as YAML then too.
 func (a *app) writeSteps(file string, steps []byte) error {
 	switch {
-	case a.json:
+	case file == "" && a.json:
 		return a.printJSON(map[string]string{"steps": string(steps)})
 	case file == "":
 		_, err := a.stdout.Write(steps)

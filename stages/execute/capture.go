@@ -3,7 +3,6 @@ package execute
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -58,40 +57,53 @@ func (c Config) records() bool {
 }
 
 // captured runs the steps and keeps what was asked for. A failed item has no
-// artifacts, so only a success is captured.
+// artifacts, so only a success is captured here.
 func (v *visit) captured(ctx context.Context, steps func(context.Context) error) error {
 	kinds := v.stage.cfg.Capture
-	tracing := slices.Contains(kinds, captureTrace)
-	if tracing {
+	if slices.Contains(kinds, captureTrace) {
 		if err := v.session.StartTrace(ctx); err != nil {
 			return captureError(ctx, captureTrace, err)
 		}
+		v.tracing = true
 	}
 	if err := steps(ctx); err != nil {
 		return err
 	}
-	if tracing {
-		trace, err := v.session.StopTrace(ctx, v.limit())
+	for _, kind := range kinds {
+		a, err := v.capture(ctx, kind)
 		if err != nil {
-			return captureError(ctx, captureTrace, err)
+			return captureError(ctx, kind, err)
 		}
-		if err := v.keep("trace.json", pipeline.MediaJSON, trace); err != nil {
+		if err := v.keep(a.Name, a.MediaType, a.Data); err != nil {
 			return err
 		}
 	}
-	if slices.Contains(kinds, captureConsole) {
-		if err := v.keepConsole("console.json"); err != nil {
-			return err
+	return nil
+}
+
+// capture renders one kind of what happened so far.
+func (v *visit) capture(ctx context.Context, kind string) (a pipeline.Artifact, err error) {
+	var r *recording.Recording
+	switch kind {
+	case captureTrace:
+		a.Name, a.MediaType = "trace.json", pipeline.MediaJSON
+		a.Data, err = v.session.StopTrace(ctx, v.limit())
+		v.tracing = false
+	case captureConsole:
+		a.Name, a.MediaType = "console.json", pipeline.MediaJSON
+		a.Data, err = v.messages()
+	case captureHAR:
+		a.Name, a.MediaType = "capture.har", pipeline.MediaJSON
+		if r, err = v.recording(ctx); err == nil {
+			a.Data, err = r.HAR()
+		}
+	case captureWACZ:
+		a.Name, a.MediaType = "capture.wacz", "application/wacz"
+		if r, err = v.recording(ctx); err == nil {
+			a.Data, err = r.WACZ()
 		}
 	}
-	if !v.stage.cfg.records() {
-		return nil
-	}
-	r, err := v.recording(ctx)
-	if err != nil {
-		return captureError(ctx, "exchanges", err)
-	}
-	return v.keepRecording(r)
+	return a, err
 }
 
 // captureError is a failure outside of any step.
@@ -100,9 +112,10 @@ func captureError(ctx context.Context, what string, err error) error {
 }
 
 // recording is what went over the network so far, with the pages that were shown.
+// A page that is gone has no history any more.
 func (v *visit) recording(ctx context.Context) (*recording.Recording, error) {
 	history, err := v.session.History(ctx)
-	if err != nil {
+	if err != nil && v.session.Err() == nil {
 		return nil, err
 	}
 	r := &recording.Recording{Software: "waybill " + v.stage.env.Run.Version, Browser: v.session.Build().Product, Created: time.Now(),
@@ -118,37 +131,11 @@ func (v *visit) recording(ctx context.Context) (*recording.Recording, error) {
 	return r.Redact(), nil
 }
 
-func (v *visit) keepRecording(r *recording.Recording) error {
-	for _, f := range []struct {
-		kind, name, media string
-		render            func() ([]byte, error)
-	}{
-		{captureHAR, "capture.har", pipeline.MediaJSON, r.HAR},
-		{captureWACZ, "capture.wacz", "application/wacz", r.WACZ},
-	} {
-		if !slices.Contains(v.stage.cfg.Capture, f.kind) {
-			continue
-		}
-		data, err := f.render()
-		if err != nil {
-			return fmt.Errorf("capture %s: %w", f.kind, err)
-		}
-		if err := v.keep(f.name, f.media, data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// keepConsole keeps what the page wrote, and uncaught exceptions.
-func (v *visit) keepConsole(name string) error {
+// messages is what the page wrote to its console, with uncaught exceptions.
+func (v *visit) messages() ([]byte, error) {
 	messages, dropped := v.session.Console()
 	if messages == nil {
 		messages = []cdp.Message{}
 	}
-	raw, err := json.Marshal(map[string]any{"messages": messages, "dropped": dropped})
-	if err != nil {
-		return err
-	}
-	return v.keep(name, pipeline.MediaJSON, raw)
+	return json.Marshal(map[string]any{"messages": messages, "dropped": dropped})
 }

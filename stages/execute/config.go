@@ -41,6 +41,8 @@ type Config struct {
 	// What is kept of a visit as artifacts: har (capture.har), wacz (capture.wacz),
 	// console (console.json), trace (trace.json).
 	Capture captures `yaml:"capture,optional"`
+	// Where the captures of items that fail are kept.
+	CaptureFailed *FailedConfig `yaml:"captureFailed,optional"`
 	// Whether captures keep the values of cookies and of authorization headers.
 	CaptureSecrets string `yaml:"captureSecrets,optional" enum:"redact|keep"`
 }
@@ -107,6 +109,9 @@ func (c Config) Validate(v *pipeline.Validation) {
 	c.Network.validate(v)
 	c.validateIsolation(v)
 	c.OnAuthError.validate(v)
+	if c.CaptureFailed != nil && len(c.Capture) == 0 {
+		v.KeyProblem("captureFailed", pipeline.CodeMissingKey, "add capture: [har]", "nothing is captured")
+	}
 	if len(c.Steps) == 0 {
 		v.Problem("steps", pipeline.CodeEmptyValue, "begin with navigate", "there is no step")
 	}

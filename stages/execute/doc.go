@@ -34,11 +34,13 @@
 //	certificate-invalid,
 //	network-bytes-exceeded              permanent (network.go, package cdp/egress)
 //
-// A missing page (404) is a page: only expectStatus or assert make it a failure.
+// A missing page (404) is a page: only expectStatus or assert make it a failure. A
+// page that leaves for one that cannot be shown fails the step (stranded.go).
 //
 // Everything that a page asks for goes through a proxy of the stage, which refuses
 // what is not of the public internet unless network says otherwise, and which
-// records exchanges for capture (capture.go) and answers from one (replay.go).
+// records exchanges for capture (capture.go; of failures capture_failed.go) and
+// answers from one (replay.go).
 //
 // The stage must not know how browsers are launched, shared or found dead; that
 // is package cdp. Data of an item never becomes code: expressions stand in

@@ -103,7 +103,7 @@ func (c NetworkConfig) validate(v *pipeline.Validation) {
 	}
 	for name, text := range c.Hosts {
 		if _, err := netip.ParseAddr(text); err != nil {
-			v.Problem("network.hosts."+name, pipeline.CodeBadValue, "192.0.2.7 or 2001:db8::1", "%q is not an address", text)
+			v.Problem(fmt.Sprintf("network.hosts[%q]", name), pipeline.CodeBadValue, "192.0.2.7 or 2001:db8::1", "%q is not an address", text)
 		}
 	}
 }
@@ -124,32 +124,34 @@ func (v *visit) network(ctx context.Context, steps func(context.Context) error) 
 	if request.Replay, err = v.stage.replay(v.item); err != nil {
 		return err
 	}
-	lease.Begin(request)
+	if err := v.session.BeginVisit(ctx, request); err != nil {
+		return (&Step{Name: "begin"}).failure(ctx, err)
+	}
+	v.course.lost = v.onErrorPage() // a session goes on where another ended
 	err = v.captured(ctx, steps)
 	report := lease.Report()
 	v.tell(ctx, report)
 	var over *egress.Error
 	if errors.As(context.Cause(ctx), &over) {
-		return v.exceeded(err, over)
+		return v.keepFailed(ctx, v.exceeded(err, over))
 	}
-	hintAtRefusals(err, report)
-	return err
+	return v.keepFailed(ctx, hintAtRefusals(err, report))
 }
 
 // hintAtRefusals tells whoever looks at a failed step that the page did not get
 // all that it asked for: that is often why.
-func hintAtRefusals(err error, r egress.Report) {
+func hintAtRefusals(err error, r egress.Report) error {
 	var step *pipeline.Error
 	var itself *egress.Error
 	if !errors.As(err, &step) || step.Hint != "" || errors.As(err, &itself) || r.Refused() == 0 {
-		return
+		return err
 	}
 	for _, f := range slices.Backward(r.Failures) {
 		if f.Policy() && f.Code != egress.CodeType {
-			step.Hint = fmt.Sprintf("requests of the page were refused (%d), the last: %v", r.Refused(), f)
-			return
+			return hinted(err, fmt.Sprintf("requests of the page were refused (%d), the last: %v", r.Refused(), f))
 		}
 	}
+	return err
 }
 
 // exceeded is the failure of an item whose bytes were used up, at the step in

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -240,9 +241,10 @@ func TestRefusalsAreTyped(t *testing.T) {
 		t.Errorf("a resource that is refused: %v, %v", it.Meta, err)
 	}
 	clicks := launch(t, "network: { private: true, allow: [\""+strings.TrimPrefix(url, "http://")+"\"] }\nsteps:\n"+
-		"  - navigate: ${{ item.body.url }}\n  - evaluate: { script: \"(u) => { location.href = u }\", args: [\"${{ item.body.then }}\"] }\n  - waitForElement: \"#there\"\n    timeout: 1s")
+		"  - navigate: ${{ item.body.url }}\n  - evaluate: { script: \"(u) => { location.href = u }\", args: [\"${{ item.body.then }}\"] }\n  - waitForExpression: location.protocol === \"chrome-error:\"")
 	err = clicks.Process(t.Context(), pipelinetest.Item(map[string]any{"url": url + "/frame", "then": "http://" + l.Addr().String()}))
-	if pipeline.CodeOf(err) != "element-not-found" || !strings.Contains(err.Error(), "requests of the page were refused (1), the last: http://"+l.Addr().String()) {
+	if pipeline.CodeOf(err) != "host-refused" || pipeline.KindOf(err) != pipeline.Permanent || !strings.Contains(err.Error(), "since the one before (evaluate, line 9)") ||
+		!strings.Contains(err.Error(), "http://"+l.Addr().String()) {
 		t.Errorf("a page that leaves for a forbidden one: %v", err)
 	}
 	select {
@@ -283,7 +285,10 @@ func TestNetworkProblems(t *testing.T) {
 		{"network: { rate: { perHost: 0/s } }", `6:35 bad-value: `},
 		{"network: { robots: maybe }", `6:26 bad-value: `},
 		{"network: { proxy: \"ftp://a\" }", `6:25 bad-value: want the URL of an http or https proxy`},
-		{"network: { hosts: { a.example: b.example } }", `bad-value: "b.example" is not an address`},
+		{"network: { hosts: { a.example: b.example } }", `6:38 bad-value: "b.example" is not an address`},
+		{"network: { hosts: { \"http://a.example\": 192.0.2.7 } }", `6:47 bad-value: "http://a.example" is not the name of a host`},
+		{"captureFailed: { to: x }", `6:7 missing-key: nothing is captured`},
+		{"capture: [har]\ncaptureFailed: { most: 3 }", `7:7 missing-key: the key "to" is required`},
 		{"network: { privat: true }", `6:18 unknown-key: `},
 		{"capture: [har, har]", `6:22 bad-value: har stands here twice`},
 		{"capture: [pcap]", `6:17 bad-value: "pcap" cannot be captured`},
@@ -316,7 +321,10 @@ func TestBadReplay(t *testing.T) {
 		}
 	}
 	s := launch(t, "network: { replay: \""+filepath.Join(dir, "${{ item.body.file }}")+"\" }\nsteps:\n  - navigate: http://a.example/")
-	for _, name := range []string{"none.har", "text.har"} {
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.har"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"none.har", "text.har", "pipe.har", "."} {
 		err := s.Process(t.Context(), pipelinetest.Item(map[string]any{"file": name}))
 		if pipeline.CodeOf(err) != "bad-replay" || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)

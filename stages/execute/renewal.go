@@ -197,7 +197,7 @@ func (l *login) renew(ctx context.Context, seen int, run func() ([]cdp.Cookie, e
 		err := l.err
 		l.mu.Unlock()
 		if kind := pipeline.KindOf(err); err != nil && kind != pipeline.Cancelled && kind != pipeline.Unavailable {
-			return nil, err
+			return nil, err // shared, so nobody changes it (hinted)
 		}
 	}
 	done := make(chan struct{})

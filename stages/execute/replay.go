@@ -1,6 +1,8 @@
 package execute
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -26,7 +28,7 @@ func (a *archives) open(path string) (*egress.Archive, pipeline.Digest, error) {
 	if a.archive != nil && a.path == path {
 		return a.archive, a.digest, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := readCapture(path)
 	if err != nil {
 		return nil, "", err
 	}
@@ -36,6 +38,24 @@ func (a *archives) open(path string) (*egress.Archive, pipeline.Digest, error) {
 	}
 	a.path, a.digest, a.archive = path, pipeline.DigestOf(data), egress.NewArchive(r.Exchanges)
 	return a.archive, a.digest, nil
+}
+
+// maxCapture is more than a stage records, decoded and in base64.
+const maxCapture = 1 << 30
+
+// readCapture reads a regular file: the name may come from an item, and a pipe or
+// a device would never end.
+func readCapture(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	case info.Size() > maxCapture:
+		return nil, fmt.Errorf("it has more than %d bytes", maxCapture)
+	}
+	return os.ReadFile(path)
 }
 
 // replay returns the capture that the item is answered from, nil if there is

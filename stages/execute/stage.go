@@ -28,6 +28,7 @@ type stage struct {
 	pool      *cdp.Pool
 	archives  archives
 	logins    logins
+	failed    failedItems
 	closeOnce sync.Once
 }
 
@@ -66,6 +67,7 @@ func (s *stage) Start(ctx context.Context) error {
 	o.Egress = s.egress
 	if slices.Contains(s.cfg.Capture, captureTrace) {
 		o.PerBrowser = 1 // a browser makes one trace at a time
+		o.NoSpare = true // a trace waits up to 15 s for the process of a page that is opened while it ends
 	}
 	if s.pool, err = cdp.NewPool(o); err != nil {
 		return &pipeline.Error{Kind: pipeline.Permanent, Code: "no-browser", Err: err}

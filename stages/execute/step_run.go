@@ -83,17 +83,22 @@ func (s *Step) run(ctx context.Context, v *visit) error {
 			return s.titled(pipeline.Fail("assert-failed", "before the step: %s", why))
 		}
 	}
+	return s.titled(v.stranded(ctx, s, s.act(ctx, v)))
+}
+
+// act does what the step says and waits for what it leads to.
+func (s *Step) act(ctx context.Context, v *visit) error {
 	mark := v.session.Mark()
 	if err := s.action.run(ctx, v); err != nil {
-		return s.titled(err)
+		return err
 	}
 	for _, e := range s.Events {
 		if err := e.await(ctx, v, mark); err != nil {
-			return s.titled(err)
+			return err
 		}
 	}
 	if s.Expect != nil {
-		return s.titled(s.Expect.await(ctx, v))
+		return s.Expect.await(ctx, v)
 	}
 	return nil
 }

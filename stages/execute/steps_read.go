@@ -364,7 +364,11 @@ func (a *console) run(_ context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.keepConsole(name)
+	raw, err := v.messages()
+	if err != nil {
+		return err
+	}
+	return v.keep(name, pipeline.MediaJSON, raw)
 }
 
 // artifactName evaluates the name and refuses what is not a clean relative path.

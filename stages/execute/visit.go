@@ -14,6 +14,8 @@ type visit struct {
 	session *cdp.Session
 	max     int64
 	stage   *stage // for what all items share
+	course  course
+	tracing bool // the browser makes a trace
 }
 
 // limit is how many bytes the next thing read may have: no more than the item
