@@ -29,6 +29,9 @@ func (e *engine) drain(done <-chan struct{}) error {
 	}
 	e.log.Info("draining: no more claims", "inFlight", e.feed.InFlight(), "bound", bound)
 	e.o.Observer.worker("drain", "", nil)
+	if m := e.member.Load(); m != nil {
+		m.Drain()
+	}
 	var ending sync.WaitGroup
 	ending.Go(e.feed.Stop) // gives back what no carrier has taken
 	ending.Go(func() { <-done })

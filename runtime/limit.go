@@ -71,6 +71,30 @@ func limitWait(n int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
+// withPermits returns a context for a batch that ends too when a permit of one of its
+// items is lost. An item whose own context ends is waited for: the stage has it.
+func withPermits(ctx context.Context, flights []*sched.Flight) (batch context.Context, stop func()) {
+	if own(flights[0]).call.pass == nil {
+		return ctx, func() {}
+	}
+	batch, cancel := context.WithCancelCause(ctx)
+	stops := make([]func() bool, len(flights))
+	for i, f := range flights {
+		pass := own(f).call.pass
+		stops[i] = context.AfterFunc(pass.Ctx, func() {
+			if cause := context.Cause(pass.Ctx); errors.Is(cause, cluster.ErrPermitLost) {
+				cancel(cause)
+			}
+		})
+	}
+	return batch, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel(nil)
+	}
+}
+
 // ousted names the loss of a permit as the cause of an error under it.
 func ousted(ctx context.Context, err error) error {
 	if err == nil || decided(err) || !errors.Is(context.Cause(ctx), cluster.ErrPermitLost) {

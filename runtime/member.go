@@ -52,7 +52,12 @@ func (e *engine) quit() {
 		return
 	}
 	e.stopKeep()
+	if len(e.abandoned) > 0 {
+		m.Abandon() // what still runs keeps its permits until the session ends by itself
+		return
+	}
 	if !within(waited(&e.keeper), e.o.Grace) {
+		m.Abandon()
 		return // the store hangs; the session ends by itself
 	}
 	ctx, stop := context.WithTimeout(context.Background(), e.o.Grace)

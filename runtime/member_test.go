@@ -258,6 +258,102 @@ func TestPermitLostInRun(t *testing.T) {
 	})
 }
 
+// cutBatch is a Batcher whose first batch cuts the store off and waits for the end of
+// its context.
+type cutBatch struct {
+	fn
+	records *cutOff
+	batches atomic.Int64
+}
+
+func (s *cutBatch) Batching() (int, time.Duration) { return 4, time.Second }
+
+func (s *cutBatch) ProcessBatch(ctx context.Context, items []*pipeline.Item) []error {
+	if s.batches.Add(1) > 1 {
+		return nil
+	}
+	s.records.cut.Store(true)
+	<-ctx.Done()
+	s.records.cut.Store(false)
+	errs := make([]error, len(items))
+	for i := range errs {
+		errs[i] = ctx.Err()
+	}
+	return errs
+}
+
+// TestPermitLostInBatch: a batch under way ends when its permits are somebody else's.
+func TestPermitLostInBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		records := &cutOff{Memory: new(cluster.Memory)}
+		s := &shared{queue: newQueue(t, 2), store: records}
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		p := on(s, sharing{}, 0, 2, with("work", &cutBatch{fn: nop, records: records}, limited(pipeline.LimitConfig{Concurrency: 2})))
+		stats, err := runtime.Run(ctx, p, runtime.Options{UntilEmpty: true, Log: quiet()})
+		if err != nil || stats.Successful != 2 || stats.Refunded == 0 || stats.Stages[0].Errors["permit-lost"] != stats.Refunded {
+			t.Errorf("error %v, %+v", err, stats)
+		}
+	})
+}
+
+// TestAbandonedCallKeepsItsPermit: a run ends while a stage does not return. Its
+// permit is nobody else's before its session has ended in the store.
+func TestAbandonedCallKeepsItsPermit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shared{queue: newQueue(t, 1), store: new(cluster.Memory)}
+		p := on(s, sharing{}, 0, 1, stage("deaf", func(context.Context, *pipeline.Item) error {
+			time.Sleep(time.Hour)
+			return nil
+		}, limited(pipeline.LimitConfig{Concurrency: 1})))
+		p.Run.Drain = pipeline.Duration(time.Second)
+		var abandoned *runtime.AbandonedError
+		if _, _, err := interrupted(p, 10*time.Second); !errors.As(err, &abandoned) {
+			t.Fatalf("error %v", err)
+		}
+		sessions := func() int {
+			found, _, err := cluster.Workers(t.Context(), s, "pages")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(found)
+		}
+		if n := sessions(); n != 1 {
+			t.Errorf("%d sessions while the call goes on, want its own", n)
+		}
+		time.Sleep(3 * cluster.DefaultInterval)
+		if n := sessions(); n != 0 {
+			t.Errorf("%d sessions after their time", n)
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
+// TestDrainingRunGivesLanesUp: another run on the queue has all lanes but that of the
+// item in hand while this one drains.
+func TestDrainingRunGivesLanesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shared{queue: newQueue(t, 1), store: new(cluster.Memory)}
+		p := on(s, sharing{leased: true}, 0, 1, stage("work", sleepy(time.Hour)))
+		p.Run.Drain = pipeline.Duration(2 * time.Hour)
+		var held int
+		time.AfterFunc(30*time.Second, func() { // it drains since 10 s
+			found, _, err := cluster.Workers(t.Context(), s, "pages")
+			if err != nil || len(found) != 1 || !found[0].Draining {
+				t.Errorf("workers %+v, error %v", found, err)
+				return
+			}
+			held = found[0].Lanes.Count()
+		})
+		if stats, _, err := interrupted(p, 10*time.Second); stats.Successful != 1 || !errors.Is(err, runtime.ErrInterrupted) {
+			t.Errorf("%+v, error %v", stats, err)
+		}
+		if held != 0 {
+			t.Errorf("it claims from %d lanes while it drains", held)
+		}
+	})
+}
+
 // cutOff is a store that cannot be reached at times.
 type cutOff struct {
 	*cluster.Memory

@@ -194,12 +194,13 @@ func (e *engine) runBatch(s *stage, flights []*sched.Flight) []error {
 	for i, f := range flights {
 		items[i] = f.Item
 	}
-	ctx := e.work
+	ctx, stop := withPermits(e.work, flights)
+	defer stop()
 	if s.plan.Timeout <= 0 {
 		return sched.GuardBatch(ctx, s.batcher, items)
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, s.plan.Timeout, errTimeout)
-	defer stop()
+	ctx, over := context.WithTimeoutCause(ctx, s.plan.Timeout, errTimeout)
+	defer over()
 	errs := sched.GuardBatch(ctx, s.batcher, items)
 	for i, err := range errs {
 		errs[i] = timedOut(ctx, s, err)

@@ -23,6 +23,10 @@
 // its own monotonic clock from before the last renewal began. That these clocks
 // run at about the same rate is all that is assumed of them.
 //
+// A process that drains says so in its record and gives its lanes up as its items end;
+// one whose calls do not return leaves its session to end in the store by itself, so
+// that nobody has their permits before.
+//
 // A write whose answer was lost may still come into force later. Therefore what
 // was given up in such a write is not used again until another write on the same
 // record has succeeded.

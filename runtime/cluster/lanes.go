@@ -139,11 +139,14 @@ func (t *table) taken() (all pipeline.LaneSet) {
 	return all
 }
 
-// shareOf returns how many lanes the session is to hold.
+// shareOf returns how many lanes the session is to hold. Who drains needs none.
 func (m *Member) shareOf(s *session, workers []Worker) int {
+	if m.draining() {
+		return 0
+	}
 	ids := []string{s.id} // a reading may be older than the session
 	for _, w := range workers {
-		if w.Leased && w.Session != s.id {
+		if w.Leased && !w.Draining && w.Session != s.id {
 			ids = append(ids, w.Session)
 		}
 	}

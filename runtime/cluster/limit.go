@@ -47,13 +47,15 @@ type Limiter struct {
 	mu     sync.Mutex
 	pools  map[string]*pool
 	pacers map[string]*pacer
+	// sweepAt is how many pacers there are when the idle ones are forgotten next.
+	sweepAt int
 
 	waiting, waits, waited atomic.Int64
 }
 
 // Limiter returns the limiter of a stage.
 func (m *Member) Limiter(stage string, l Limit) *Limiter {
-	return &Limiter{m: m, stage: stage, limit: l, pools: map[string]*pool{}, pacers: map[string]*pacer{}}
+	return &Limiter{m: m, stage: stage, limit: l, pools: map[string]*pool{}, pacers: map[string]*pacer{}, sweepAt: maxPacers}
 }
 
 // Pass is the right to be inside a stage. Leave must be called once.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -57,13 +58,15 @@ type Member struct {
 	ctx     context.Context // ends when the process leaves
 	leave   context.CancelCauseFunc
 	keepers sync.WaitGroup // of permits
+	kick    chan struct{}  // makes Keep look at once
 
 	mu      sync.Mutex
 	session *session
 	peers   map[string]bool // sessions that were alive at the last look
 	workers int             // how many of them
 	over    bool            // superseded was called
-	trouble string          // what was last complained of
+	trouble map[string]bool // what was complained of since all went well
+	drains  bool            // it claims no more
 	lanes   lanes
 }
 
@@ -77,7 +80,7 @@ func Join(ctx context.Context, records pipeline.Records, o Options) (*Member, er
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	m := &Member{records: records, o: o, peers: map[string]bool{}}
+	m := &Member{records: records, o: o, peers: map[string]bool{}, trouble: map[string]bool{}, kick: make(chan struct{}, 1)}
 	m.ctx, m.leave = context.WithCancelCause(context.Background())
 	err := m.register(ctx)
 	if err == nil {
@@ -100,10 +103,30 @@ func (m *Member) Keep(ctx context.Context) {
 		case <-ctx.Done():
 			t.Stop()
 			return
+		case <-m.kick:
+			t.Stop()
 		case <-t.C:
-			wait = m.step(ctx)
 		}
+		wait = m.step(ctx)
 	}
+}
+
+// Drain says that this process claims no more. What it holds of the lanes it gives up
+// as soon as nothing of them is in hand, and the others share them out.
+func (m *Member) Drain() {
+	m.mu.Lock()
+	m.drains = true
+	m.mu.Unlock()
+	select {
+	case m.kick <- struct{}{}:
+	default: // it is about to look
+	}
+}
+
+func (m *Member) draining() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.drains
 }
 
 // step does what is due and returns when to do so again.
@@ -114,7 +137,7 @@ func (m *Member) step(ctx context.Context) time.Duration {
 		m.complain(ctx, what, err)
 	case settled:
 		m.mu.Lock()
-		m.trouble = ""
+		clear(m.trouble)
 		m.mu.Unlock()
 		return m.current().dueIn(m.o.Interval)
 	}
@@ -131,7 +154,7 @@ func (m *Member) steps(ctx context.Context) (settled bool, what string, err erro
 		m.o.Log.Warn("the session on the queue ended before it could be renewed; another has begun")
 		s = m.current()
 	}
-	if s.due(m.o.Interval) {
+	if s.due(m.o.Interval) || s.drains != m.draining() {
 		if err = m.renew(ctx, s); err != nil {
 			return false, "the session on the queue could not be renewed", err
 		}
@@ -184,12 +207,12 @@ func (m *Member) watchVersion(ctx context.Context) error {
 	return nil
 }
 
-// complain logs what goes wrong while the process is to go on, once until
-// something else happens.
+// complain logs what goes wrong while the process is to go on, each thing once until
+// all goes well.
 func (m *Member) complain(ctx context.Context, what string, err error) {
 	m.mu.Lock()
-	again := m.trouble == what
-	m.trouble = what
+	again := m.trouble[what]
+	m.trouble[what] = true
 	m.mu.Unlock()
 	if ctx.Err() == nil && !again {
 		m.o.Log.Warn(what, "error", err)
@@ -197,12 +220,26 @@ func (m *Member) complain(ctx context.Context, what string, err error) {
 }
 
 // Leave ends the session: what it held is free at once. The process must have
-// ended all its items.
+// ended all its items. If ctx ends before the store has answered, the session ends by
+// itself.
 func (m *Member) Leave(ctx context.Context) error {
-	m.leave(errLeft)
-	m.keepers.Wait()
-	return m.forget(ctx, m.current())
+	m.Abandon()
+	kept := make(chan struct{})
+	go func() {
+		m.keepers.Wait()
+		close(kept)
+	}()
+	select {
+	case <-kept:
+		return m.forget(ctx, m.current())
+	case <-ctx.Done():
+		return fmt.Errorf("permits are still being written: %w", context.Cause(ctx))
+	}
 }
+
+// Abandon ends the session here and not in the store: calls that do not return may go
+// on, and what they hold is theirs until it ends there by itself.
+func (m *Member) Abandon() { m.leave(errLeft) }
 
 // Live returns how many workers were on the queue at the last look, this one
 // among them.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,8 @@ type Memory struct {
 	mu       sync.Mutex
 	revision int64
 	records  map[string]pipeline.Record
+	names    []string // of all records, in order
+	sweepAt  int      // how many there are when those that have ended are forgotten next
 }
 
 var _ pipeline.Records = (*Memory)(nil)
@@ -39,32 +42,48 @@ func (m *Memory) Records(ctx context.Context, prefix string) ([]pipeline.Record,
 	defer m.mu.Unlock()
 	now := m.now()
 	var out []pipeline.Record
-	for name, r := range m.records {
-		if strings.HasPrefix(name, prefix) && m.live(name, now) {
+	first, _ := slices.BinarySearch(m.names, prefix)
+	for _, name := range m.names[first:] {
+		if !strings.HasPrefix(name, prefix) {
+			break
+		}
+		if r, ok := m.live(name, now); ok {
 			r.Value = slices.Clone(r.Value)
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b pipeline.Record) int { return strings.Compare(a.Name, b.Name) })
 	return out, now, nil
 }
 
-// live drops a record that has ended, and reports whether there is one.
-func (m *Memory) live(name string, now time.Time) bool {
-	r, ok := m.records[name]
-	if ok && !r.Until.IsZero() && !now.Before(r.Until) {
-		delete(m.records, name)
-		return false
-	}
-	return ok
+// live returns a record that has not ended; the caller holds mu.
+func (m *Memory) live(name string, now time.Time) (r pipeline.Record, ok bool) {
+	r, ok = m.records[name]
+	return r, ok && !over(r, now)
 }
+
+func over(r pipeline.Record, now time.Time) bool { return !r.Until.IsZero() && !now.Before(r.Until) }
 
 // holds reports whether a record's revision is rev; the caller holds mu.
 func (m *Memory) holds(name string, rev int64, now time.Time) bool {
-	if !m.live(name, now) {
+	r, ok := m.live(name, now)
+	if !ok {
 		return rev == 0
 	}
-	return m.records[name].Revision == rev
+	return r.Revision == rev
+}
+
+// leastSwept is how many records there are at least before those that have ended are
+// looked for; after that, twice as many as were left.
+const leastSwept = 1024
+
+// sweep forgets what has ended; the caller holds mu.
+func (m *Memory) sweep(now time.Time) {
+	if len(m.names) < max(leastSwept, m.sweepAt) {
+		return
+	}
+	maps.DeleteFunc(m.records, func(_ string, r pipeline.Record) bool { return over(r, now) })
+	m.names = slices.DeleteFunc(m.names, func(name string) bool { _, ok := m.records[name]; return !ok })
+	m.sweepAt = 2 * len(m.names)
 }
 
 // WriteRecord implements pipeline.Records.
@@ -86,6 +105,10 @@ func (m *Memory) WriteRecord(ctx context.Context, name string, value []byte, rev
 	if m.records == nil {
 		m.records = make(map[string]pipeline.Record)
 	}
+	m.sweep(now)
+	if at, known := slices.BinarySearch(m.names, name); !known {
+		m.names = slices.Insert(m.names, at, name)
+	}
 	m.records[name] = r
 	return r.Revision, nil
 }
@@ -99,6 +122,9 @@ func (m *Memory) DeleteRecord(ctx context.Context, name string, rev int64) error
 	defer m.mu.Unlock()
 	if !m.holds(name, rev, m.now()) {
 		return pipeline.ErrConflict
+	}
+	if at, known := slices.BinarySearch(m.names, name); known {
+		m.names = slices.Delete(m.names, at, at+1)
 	}
 	delete(m.records, name)
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -43,7 +44,7 @@ type pacer struct {
 // pace waits for the next slot of a key.
 func (l *Limiter) pace(ctx context.Context, e Entry, watch *stopwatch) error {
 	p, waiting := l.pacer(e.Key)
-	defer l.unpace(e.Key, p)
+	defer l.unpace(p)
 	if ahead := time.Duration(waiting) * l.limit.Rate.Every(); e.Patience > 0 && ahead > e.Patience {
 		return &BusyError{ahead}
 	}
@@ -90,18 +91,25 @@ func (l *Limiter) pacer(key string) (p *pacer, waiting int) {
 	return p, p.users - 1
 }
 
-// maxPacers is how many keys are remembered that nobody waits for and that have
-// no slots.
+// maxPacers is how many keys are remembered at least before those are looked for that
+// nobody waits for and that have no slots; after that, twice as many as were left.
 const maxPacers = 1024
 
-func (l *Limiter) unpace(key string, p *pacer) {
+func (l *Limiter) unpace(p *pacer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := len(p.slots)
-	stale := n == 0 || late(p.slots[n-1])
-	if p.users--; p.users == 0 && stale && len(l.pacers) > maxPacers {
-		delete(l.pacers, key)
+	p.users--
+	if len(l.pacers) < l.sweepAt {
+		return
 	}
+	maps.DeleteFunc(l.pacers, func(_ string, p *pacer) bool { return p.users == 0 && p.stale() })
+	l.sweepAt = max(maxPacers, 2*len(l.pacers))
+}
+
+// stale reports that there is no slot left that may be used.
+func (p *pacer) stale() bool {
+	n := len(p.slots)
+	return n == 0 || late(p.slots[n-1])
 }
 
 // late reports that a slot's time has passed too long ago.

@@ -31,6 +31,7 @@ type session struct {
 	// Only the member's keeper reads and writes these.
 	rev     int64
 	renewed time.Time // when the last renewal that succeeded began
+	drains  bool      // the record says that the process drains
 }
 
 func (s *session) over() bool { return s.ctx.Err() != nil }
@@ -67,6 +68,7 @@ func (m *Member) begin(ctx context.Context) error {
 	}
 	s.started = now
 	asked := time.Now()
+	s.drains = m.draining()
 	if s.rev, err = m.records.WriteRecord(ctx, s.name, m.describe(s), 0, m.ttl()); err != nil {
 		return err
 	}
@@ -84,7 +86,7 @@ func (m *Member) begin(ctx context.Context) error {
 func (m *Member) renew(ctx context.Context, s *session) error {
 	ctx, stop := context.WithTimeout(ctx, m.o.Interval)
 	defer stop()
-	asked := time.Now()
+	asked, drains := time.Now(), m.draining()
 	rev, err := m.records.WriteRecord(ctx, s.name, m.describe(s), s.rev, m.ttl())
 	if errors.Is(err, pipeline.ErrConflict) {
 		return m.resume(ctx, s)
@@ -92,7 +94,7 @@ func (m *Member) renew(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	s.rev, s.renewed = rev, asked
+	s.rev, s.renewed, s.drains = rev, asked, drains
 	s.timer.Reset(m.holds() - time.Since(asked))
 	return nil
 }
@@ -130,7 +132,7 @@ func (m *Member) forget(ctx context.Context, s *session) error {
 // describe renders the worker's record.
 func (m *Member) describe(s *session) []byte {
 	w := m.o.Worker
-	w.Session, w.Started = s.id, s.started
+	w.Session, w.Started, w.Draining = s.id, s.started, m.draining()
 	if w.Leased {
 		w.Lanes = Lanes(m.Lanes())
 	}

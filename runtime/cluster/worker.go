@@ -26,6 +26,8 @@ type Worker struct {
 	Started time.Time `json:"started"`
 	// Leased says that the worker claims only the keys of its own lanes.
 	Leased bool `json:"leased"`
+	// Draining says that it claims no more, and gives its lanes up as its items end.
+	Draining bool `json:"draining,omitempty"`
 	// Lanes are the lanes it held when it wrote this, as bits in hex.
 	Lanes Lanes `json:"lanes"`
 	Counters

@@ -15,6 +15,8 @@
 // a worker gives an item back at its cost only so often (maxAttempts+1).
 //
 // In the model a claim has two steps, as in every driver: to find an item, and
-// to take it. All conditions must hold in the second. What is durable is not
-// part of it: the drivers' crash tests look for that.
+// to take it. All conditions must hold in the second. One world (settle.go) is that
+// of a driver whose engine writes one document at a time, where whose turn a key is
+// stands in the store: there passing it on, and a retry, have steps of their own.
+// What is durable is not part of it: the drivers' crash tests look for that.
 package claimmodel

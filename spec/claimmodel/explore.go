@@ -14,11 +14,14 @@ const (
 	// OneIdempotencyKey has an item that two producers enqueue, each until it
 	// hears of it.
 	OneIdempotencyKey
+	// StoredTurn has two items of one key whose turn is a field in the store, as in a
+	// driver whose engine writes one document at a time.
+	StoredTurn
 )
 
 // Worlds lists all worlds, by their names.
 func Worlds() []string {
-	return []string{"one item, with a deadline and cancelled", "two items of one key", "one idempotency key, two producers"}
+	return []string{"one item, with a deadline and cancelled", "two items of one key", "one idempotency key, two producers", "two items of one key, whose turn is stored"}
 }
 
 // Model is a world to explore.
@@ -28,6 +31,8 @@ type Model struct {
 	Workers int
 	// Without are the guards that are left out.
 	Without Guard
+	// Steps bounds the length of the traces that are looked at; 0: it does not.
+	Steps int
 }
 
 // Result is what was found.
@@ -46,7 +51,14 @@ func (m Model) Explore() Result {
 	first := m.World.start()
 	seen := map[state]int32{first: 0}
 	order, from := []state{first}, []int32{-1}
+	steps, nearer := 0, int32(1) // how far the state at hand is, and how many are nearer or as near
 	for at := int32(0); int(at) < len(order); at++ {
+		if at == nearer {
+			steps, nearer = steps+1, int32(len(order))
+		}
+		if m.Steps > 0 && steps == m.Steps {
+			break
+		}
 		var broken *step
 		m.steps(order[at], func(s step) {
 			if broken != nil {

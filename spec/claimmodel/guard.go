@@ -21,6 +21,8 @@ const (
 	UniqueKey
 	KeyTurn
 	CancelTakesLease
+	RecallFirst
+	LooksVoided
 )
 
 // Description says what a guard is and what happened where it was missing.
@@ -48,6 +50,8 @@ func Guards() []Description {
 		{UniqueKey, "unique", "look for the idempotency key, then insert", "check-then-insert made duplicates"},
 		{KeyTurn, "turn", "whose turn it is is asked when finding, not when claiming", "a prefetched batch broke the order of a key"},
 		{CancelTakesLease, "cancel", "cancelling marks the item and leaves its lease", "what was cancelled succeeded"},
+		{RecallFirst, "recall", "a retry makes the item ready, and then has the turn passed on", "a retry was killed half-way, and a younger item of the key ran before the older one"},
+		{LooksVoided, "overtaken", "who found an item to be next gives it the turn although an older one was retried since", "in none: this exploration found it"},
 	}
 }
 

@@ -6,6 +6,7 @@ const (
 	maxWorkers  = 3
 	maxItems    = 2
 	producers   = 2
+	settlers    = 2
 	lease       = 2 // ticks
 	shortLease  = 1 // of the second rule
 	deadline    = 3 // ticks from the start
@@ -29,6 +30,8 @@ type item struct {
 	attempts  int8
 	expired   bool
 	cancelled bool
+	recalled  bool // dead, and about to be ready: whoever settles the key counts it
+	readmit   int8 // of a recalled one: how far its operator is with making it ready behind another
 	left      int8 // of the lease, in the clock that gave it
 	sinceTake int8 // since the claim, at most shortLease
 	deadline  int8 // what is left until then; none: it has no deadline
@@ -69,24 +72,39 @@ const (
 	told
 )
 
+// settler is somebody who passes a key's turn on, in two steps: it looks who is
+// next, and writes.
+type settler struct {
+	looked bool
+	next   int8 // the item that is to get the turn
+	voided bool // it has voided what others saw before a recalled item is ready
+	void   bool // an older item was retried since the look
+}
+
 // state is everything. It is comparable, and small: there are many.
 type state struct {
 	items     [maxItems]item
 	workers   [maxWorkers]worker
 	producers [producers]uint8
+	// stored says that whose turn it is stands in the store, and that each change of
+	// it is a write of its own; turn is the item that has it, or nobody.
+	stored   bool
+	turnOf   int8
+	settlers [settlers]settler
 }
 
 // start is a world at its beginning.
 func (w World) start() state {
-	s := state{producers: [producers]uint8{told, told}}
+	s := state{producers: [producers]uint8{told, told}, turnOf: nobody}
 	for i := range s.items {
 		s.items[i] = item{deadline: none, holder: nobody}
 	}
 	switch w {
 	case OneItem:
 		s.items[0].state, s.items[0].deadline = ready, deadline
-	case OneKey:
+	case OneKey, StoredTurn:
 		s.items[0].state, s.items[1].state = ready, ready
+		s.stored = w == StoredTurn
 	case OneIdempotencyKey:
 		s.producers = [producers]uint8{}
 	}
@@ -115,6 +133,14 @@ func (s *state) turn(i int) bool {
 	return true
 }
 
+// claimable reports whether a claim that has found the item may take it.
+func (s *state) claimable(i int) bool {
+	if s.stored {
+		return int(s.turnOf) == i
+	}
+	return s.turn(i)
+}
+
 // tick moves the clock.
 func (s *state) tick() {
 	for i := range s.items {
@@ -125,6 +151,14 @@ func (s *state) tick() {
 		if it.deadline > 0 {
 			it.deadline--
 		}
+	}
+}
+
+// leave ends the lease of an item, and with it its turn.
+func (s *state) leave(i int, to uint8) {
+	s.items[i].leave(to)
+	if int(s.turnOf) == i {
+		s.turnOf = nobody
 	}
 }
 

@@ -20,6 +20,11 @@ func (m Model) steps(s state, yield func(step)) {
 	for p := range s.producers {
 		m.producerSteps(s, p, yield)
 	}
+	if s.stored {
+		for p := range s.settlers {
+			m.settlerSteps(s, p, yield)
+		}
+	}
 	next := s
 	next.tick()
 	if next != s {
@@ -45,7 +50,12 @@ func (m Model) itemSteps(s state, i int, yield func(step)) {
 	if m.World == OneItem {
 		try("an operator cancels", func(s *state) bool { return s.cancel(i, m.Without) })
 	}
-	try("an operator retries", func(s *state) bool { return s.retry(i) })
+	try("an operator retries", func(s *state) bool { return s.retry(i, m.Without) })
+	if s.stored {
+		try("an operator voids the looks at what is younger than", func(s *state) bool { return s.voids(i) })
+		try("an operator sees that one has the turn that goes before", func(s *state) bool { return s.sees(i, m.Without) })
+		try("an operator makes ready, behind another,", func(s *state) bool { return s.standBehind(i) })
+	}
 }
 
 // producerSteps enqueue the item: each producer until it was told that it is
@@ -77,7 +87,7 @@ func (m Model) workerSteps(s state, w int, yield func(step)) {
 	}
 	if self.phase == idle {
 		for i := range s.items {
-			if it := &s.items[i]; it.state == ready && s.turn(i) {
+			if it := &s.items[i]; it.state == ready && s.claimable(i) {
 				next := s
 				next.workers[w] = worker{phase: found, item: uint8(i)}
 				say(next, "", "finds "+name(i))

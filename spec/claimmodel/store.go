@@ -34,7 +34,7 @@ func (w write) changes() string {
 func (w write) claim() (ok bool, broken string) {
 	i := int(w.self().item)
 	it := w.item()
-	if it.state == absent || it.state != ready && !w.without.has(ClaimIfReady) || !w.turn(i) && !w.without.has(KeyTurn) {
+	if it.state == absent || it.state != ready && !w.without.has(ClaimIfReady) || !w.claimable(i) && !w.without.has(KeyTurn) {
 		return false, ""
 	}
 	switch {
@@ -62,6 +62,7 @@ func (w write) claim() (ok bool, broken string) {
 			other.current, other.condemned = false, false
 		}
 	}
+	w.voidLooks(i)
 	*w.self() = worker{phase: holding, item: uint8(i), current: true, condemned: condemned}
 	return true, ""
 }
@@ -115,7 +116,7 @@ func (w write) ack() (ok bool, broken string) {
 	if it.noMore && self.end == done && broken == "" {
 		broken = "invariant 7: an item that was cancelled succeeded"
 	}
-	it.leave(self.end)
+	w.leave(int(self.item), self.end)
 	return true, broken
 }
 
@@ -136,7 +137,7 @@ func (w write) nack() (ok bool, broken string) {
 	if self.refund && !self.condemned {
 		it.runs--
 	}
-	it.leave(ready)
+	w.leave(int(self.item), ready)
 	return true, broken
 }
 
@@ -147,7 +148,7 @@ func (s *state) reap(i int, fast int8) bool {
 	if it.state != leased || it.left > fast {
 		return false
 	}
-	s.takeBack(it)
+	s.takeBack(i)
 	return true
 }
 
@@ -157,14 +158,15 @@ func (s *state) reapByClaim(i int) bool {
 	if it.state != leased || it.sinceTake < shortLease {
 		return false
 	}
-	s.takeBack(it)
+	s.takeBack(i)
 	return true
 }
 
 // takeBack leaves the promise: whether it was kept shows at the next claim.
-func (s *state) takeBack(it *item) {
+func (s *state) takeBack(i int) {
+	it := &s.items[i]
 	promised := it.promised
-	it.leave(ready)
+	s.leave(i, ready)
 	it.expired, it.promised = true, promised
 }
 
@@ -176,23 +178,33 @@ func (s *state) cancel(i int, without Guard) bool {
 	}
 	it.cancelled, it.noMore = true, true
 	if it.state == leased && !without.has(CancelTakesLease) {
-		it.leave(ready)
+		s.leave(i, ready)
 	}
 	return true
 }
 
-// retry makes a dead item ready again.
-func (s *state) retry(i int) bool {
+// retry makes a dead item ready again. Where the turn is stored it is only recalled,
+// and ready when it has its turn or stands behind one that is leased (settle.go).
+func (s *state) retry(i int, without Guard) bool {
 	it := &s.items[i]
-	if it.state != dead {
+	if it.state != dead || it.recalled {
 		return false
 	}
+	if s.stored && !without.has(RecallFirst) {
+		it.recalled = true
+		return true
+	}
+	s.revive(i)
+	return true
+}
+
+func (s *state) revive(i int) {
+	it := &s.items[i]
 	left := it.deadline
 	if left == 0 {
 		left = none
 	}
 	*it = item{state: ready, deadline: left, holder: nobody}
-	return true
 }
 
 // insert adds the item, unless its idempotency key is known.

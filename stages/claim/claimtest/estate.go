@@ -82,7 +82,7 @@ func (s stand) after(n note, i int) stand {
 		}
 	case opAck:
 		s.result = n.Result
-	case opRetry:
+	case opRetry, opRetryOlder:
 		s = stand{queue: s.queue}
 	case opCancel:
 		s.cancelled = true
@@ -108,6 +108,9 @@ func inspect(b *bench, d diary) {
 		b.Logf("died at %q, in %s %v", d.points[0].Point, cmp.Or(during.Op, "nothing"), during.IDs)
 	}
 	b.q = b.open(pipeline.QueueOptions{})
+	if during.Op == opRetryOlder {
+		b.inTurn()
+	}
 	b.advance(24 * time.Hour) // beyond all leases and waits
 	queues := map[string]*bench{"default": b, elsewhere: {T: b.T, store: b.store}}
 	queues[elsewhere].q = b.open(pipeline.QueueOptions{Queue: elsewhere})
@@ -132,6 +135,21 @@ func inspect(b *bench, d diary) {
 	b.keysKnown(queues, got)
 	for name, q := range queues {
 		q.workOff(name, before, after, got)
+	}
+}
+
+// inTurn claims what a retry has left, before anybody has repaired it: no item goes
+// before an older one of its key that was ready already.
+func (b *bench) inTurn() {
+	b.Helper()
+	before := b.all()
+	for _, it := range b.claim(len(before)) {
+		for id, e := range before { // ids of a key are in the order of its items
+			if it.Key != "" && e.Key == it.Key && e.State == pipeline.StateReady && id < it.ID {
+				b.Errorf("%s was claimed although %s, of the same key, was ready", it.ID, id)
+			}
+		}
+		b.nack(it, pipeline.Release{Refund: true})
 	}
 }
 

@@ -24,7 +24,8 @@ const (
 )
 
 // allPointsEnv set to "all" makes CrashPoints try every crash point. Without it only
-// the first of those with the same name in the same kind of call is tried.
+// the first of those with the same name in the same kind of call is tried, and all
+// of a retry of an older item.
 const allPointsEnv = "WAYBILL_CRASH_POINTS"
 
 // place is where a process dies: at the n-th crash point with this name in calls
@@ -104,7 +105,7 @@ func (d diary) places(all bool) (out []place) {
 	seen := map[place]int{}
 	for _, p := range d.points {
 		seen[p]++
-		if n := seen[p]; n == 1 || all {
+		if n := seen[p]; n == 1 || all || p.During == opRetryOlder {
 			out = append(out, place{p.During, p.Point, n})
 		}
 	}

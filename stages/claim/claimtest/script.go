@@ -21,14 +21,16 @@ const (
 	opAck     = "ack"
 	opNack    = "nack"
 	opRetry   = "retry"
-	opCancel  = "cancel"
-	opDrop    = "drop"
-	opMove    = "move"
-	opImport  = "import"
-	opPause   = "pause"
-	opCompact = "compact"
-	opWrite   = "write"
-	opDelete  = "delete"
+	// opRetryOlder is a retry while a younger item of the key is ready or leased.
+	opRetryOlder = "retry of an older one"
+	opCancel     = "cancel"
+	opDrop       = "drop"
+	opMove       = "move"
+	opImport     = "import"
+	opPause      = "pause"
+	opCompact    = "compact"
+	opWrite      = "write"
+	opDelete     = "delete"
 )
 
 // elsewhere is the queue that items are moved to.
@@ -95,6 +97,19 @@ func (s *script) work() {
 	s.many(opDrop, s.q.Drop, "a2") // a3 has its turn now
 	s.claim("a3")
 	s.ack("a3", pipeline.Succeeded)
+	s.enqueue(pipeline.NewItem{ID: "r1", Key: "r"}, pipeline.NewItem{ID: "r2", Key: "r"})
+	s.claim("r1")
+	s.ack("r1", pipeline.Dead)
+	s.many(opRetryOlder, s.q.Retry, "r1") // before r2, which could be claimed
+	s.claim("r1")
+	s.many(opCancel, s.q.Cancel, "r1")
+	s.claim("r1")
+	s.ack("r1", pipeline.Dead)
+	s.claim("r2")
+	s.many(opRetryOlder, s.q.Retry, "r1") // behind r2, which is leased
+	s.ack("r2", pipeline.Succeeded)
+	s.claim("r1")
+	s.ack("r1", pipeline.Succeeded)
 }
 
 // operate is what operators do.

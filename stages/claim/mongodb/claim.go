@@ -40,6 +40,9 @@ func (q *Queue) Claim(ctx context.Context, max int) ([]*pipeline.Item, error) {
 	}
 	out, err := q.claim(ctx, max)
 	q.picks.Add(int64(len(out)))
+	if len(out) > 0 || err == nil {
+		q.bell.Claimed(len(out))
+	}
 	if len(out) > 0 {
 		return out, nil // an error after that is the next claim's
 	}

@@ -61,6 +61,15 @@
 // cleared in the call that gives the turn even if the item was no longer behind
 // by then: whoever took it out of that state gave it the turn, or left a mark.
 //
+// A retried item is older than those that wait, and a younger one may have the turn
+// and could be claimed. So retry has two steps (retry.go). The first makes the item
+// live while it is still dead: it is recalled, whoever settles the key counts it, and
+// with it goes a mark. It becomes ready in the write that gives it the turn, after
+// that was taken from a younger one; or, if another has the turn that is older or
+// leased, behind that. Before either, the items are counted as overtaken that somebody
+// may have found to be next before: a process that has stood still since then cannot
+// give them the turn any more. spec/claimmodel has all of this as a world of its own.
+//
 // # All or none
 //
 // An enqueue or import of several items first inserts them as staged, which
@@ -98,6 +107,7 @@
 //	an original was thawed or removed     a mark                        the reaper
 //	an expired idempotency key was freed  nothing: the key is free      -
 //	the key of a retried item was refused the item is dead still        whoever retries again
+//	a retried item was recalled           a mark                        the reaper: it makes it ready
 //	a record's write                      the record, until its end     its time to live
 //
 // Cancel, Pause, Retry and the deletes of Drop and Compact are one conditional

@@ -37,13 +37,14 @@ type item struct {
 	State       string        `bson:"state"`
 	Live        bool          `bson:"live,omitempty"` // ready, behind or leased; never changes in between
 	Key         string        `bson:"key,omitempty"`
-	Turn        string        `bson:"turn,omitempty"`    // the key, if this item has its turn
-	Mark        string        `bson:"mark,omitempty"`    // the key's turn is to be settled
-	Batch       string        `bson:"batch,omitempty"`   // of staged and frozen ones
-	Peer        string        `bson:"peer,omitempty"`    // of a move: the other queue
-	Since       bson.DateTime `bson:"since,omitempty"`   // staged or frozen
-	Becomes     string        `bson:"becomes,omitempty"` // of staged ones: done or dead; else ready
-	Idem        string        `bson:"idem,omitempty"`    // the idempotency key, while it is in force
+	Turn        string        `bson:"turn,omitempty"`      // the key, if this item has its turn
+	Mark        string        `bson:"mark,omitempty"`      // the key's turn is to be settled
+	Overtaken   int32         `bson:"overtaken,omitempty"` // how often an older item of the key was retried while this one was next
+	Batch       string        `bson:"batch,omitempty"`     // of staged and frozen ones
+	Peer        string        `bson:"peer,omitempty"`      // of a move: the other queue
+	Since       bson.DateTime `bson:"since,omitempty"`     // staged or frozen
+	Becomes     string        `bson:"becomes,omitempty"`   // of staged ones: done or dead; else ready
+	Idem        string        `bson:"idem,omitempty"`      // the idempotency key, while it is in force
 	IdemUntil   bson.DateTime `bson:"idemUntil,omitempty"`
 	Active      string        `bson:"active,omitempty"` // the key that is free when the item ends
 	Seq         int64         `bson:"seq"`

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/claim/internal/bell"
 	"github.com/waybill-dev/waybill/stages/internal/mongoconn"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -60,12 +61,13 @@ func Driver(opts ...Option) pipeline.QueueDriver {
 // Queue is one queue of a database. Its methods may be called at the same time.
 type Queue struct {
 	*store
-	name  string
-	opt   pipeline.QueueOptions
-	page  int           // see pageSize
-	turns atomic.Uint32 // claims so far, for the spread over lanes
-	picks atomic.Int64  // items claimed so far, for ageing
-	wakes chan struct{} // see Wakes
+	name   string
+	opt    pipeline.QueueOptions
+	page   int           // see pageSize
+	turns  atomic.Uint32 // claims so far, for the spread over lanes
+	picks  atomic.Int64  // items claimed so far, for ageing
+	synced atomic.Int64  // when the server was asked for its time, in seconds since 1970
+	bell   *bell.Bell    // see Wakes
 
 	started sync.Mutex // guards the start and the end of what runs by itself
 	reaping bool
@@ -103,8 +105,10 @@ func open(ctx context.Context, rawURL string, o pipeline.QueueOptions, set mongo
 }
 
 func newQueue(s *store, name string, o pipeline.QueueOptions) *Queue {
-	q := &Queue{store: s, name: name, opt: o, page: pageSize, wakes: make(chan struct{}, 1), stop: make(chan struct{})}
+	q := &Queue{store: s, name: name, opt: o, page: pageSize, stop: make(chan struct{})}
+	q.bell = bell.New(q.mayFind)
 	q.turns.Store(rand.Uint32())
+	q.synced.Store(time.Now().Unix()) // opening it asks
 	return q
 }
 
@@ -201,6 +205,7 @@ func (q *Queue) Close() error {
 	q.closing.Do(func() {
 		q.started.Lock() // nothing starts from here on
 		close(q.stop)
+		q.bell.Close()
 		q.started.Unlock()
 		q.running.Wait()
 		err = q.conn.Close()

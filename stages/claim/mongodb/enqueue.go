@@ -47,6 +47,9 @@ func (q *Queue) Enqueue(ctx context.Context, items []pipeline.NewItem) ([]pipeli
 
 // unimpeded begins f anew as long as others are in its way.
 func (q *Queue) unimpeded(ctx context.Context, f func() error) error {
+	if err := q.freshen(ctx); err != nil {
+		return err
+	}
 	for range maxEnqueue {
 		if err := f(); !errors.Is(err, errAgain) {
 			return err

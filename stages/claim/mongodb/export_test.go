@@ -3,6 +3,7 @@ package mongodb
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/waybill-dev/waybill/stages/internal/mongoconn"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -35,6 +36,9 @@ func WithPoints(point func(name string)) Option {
 
 // NoReaper leaves a queue without what runs by itself.
 func NoReaper(q *Queue) { q.reaping = true }
+
+// Synced sets when the server was asked for its time, and returns when it was.
+func Synced(q *Queue, at time.Time) time.Time { return time.Unix(q.synced.Swap(at.Unix()), 0) }
 
 // SetPage makes the pages of Retry and Drop so small.
 func SetPage(q *Queue, n int) { q.page = n }

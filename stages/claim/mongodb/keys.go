@@ -108,22 +108,36 @@ func (q *Queue) settleAll(ctx context.Context, keys []string) error {
 // turn, or so many items wait that not all heads were seen.
 func (q *Queue) settleTogether(ctx context.Context, keys []string) (left []string, err error) {
 	waiting, err := q.find(ctx, bson.M{"key": bson.M{"$in": keys}, "live": true},
-		options.Find().SetSort(byAge()).SetLimit(int64(q.page)).SetProjection(bson.M{"key": 1, "state": 1, "batch": 1}))
+		options.Find().SetSort(byAge()).SetLimit(int64(q.page)).SetProjection(headFields()))
 	if err != nil {
 		return nil, err
 	}
-	seen, heads, writes := keySet{}, []*item{}, []mongo.WriteModel{}
+	ofKey := map[string][]*item{}
 	for _, d := range waiting {
-		if _, second := seen[d.Key]; second {
-			continue
-		}
-		seen.add(d.Key)
-		if d.awaitsTurn() {
-			heads, writes = append(heads, d), append(writes, q.turnTo(d.DocID, d.Key))
-		}
+		ofKey[d.Key] = append(ofKey[d.Key], d)
 	}
-	if len(waiting) == q.page {
-		left = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { _, ok := seen[key]; return ok })
+	all, ids, heads, writes := len(waiting) < q.page, bson.A{}, []*item{}, []mongo.WriteModel{}
+	for _, key := range keys {
+		live := ofKey[key]
+		switch {
+		case len(live) == 0:
+			if !all {
+				left = append(left, key)
+			}
+			continue
+		case !live[0].awaitsTurn():
+			continue
+		case live[0].recalled():
+			enough := false
+			if ids, enough = overtaken(ids, live[1:]); !enough && !all {
+				left = append(left, key)
+				continue
+			}
+		}
+		heads, writes = append(heads, live[0]), append(writes, q.turnTo(live[0], key))
+	}
+	if err := q.overtake(ctx, ids); err != nil {
+		return nil, err
 	}
 	if len(writes) == 0 {
 		return left, nil
@@ -142,11 +156,17 @@ func (q *Queue) settleTogether(ctx context.Context, keys []string) (left []strin
 
 var errUnsettled = errors.New("the turn changed hands too often")
 
+// headFields are what is to be known of an item that may be the head of its key.
+func headFields() bson.M {
+	return bson.M{"key": 1, "state": 1, "live": 1, "seq": 1, "batch": 1, "claims": 1, "overtaken": 1, "attempts": 1, "deadline": 1}
+}
+
 // awaitsTurn reports, of the oldest live item of a key, that it is to get the turn.
 // If it has it, is leased or frozen, nobody is: its end settles the key again. The
 // leased one counts although it is not ready: given back after this look, it would
-// be before any that was ready at the look.
-func (d *item) awaitsTurn() bool { return d.State == stateBehind && !d.frozen() }
+// be before any that was ready at the look. So does one that is recalled: it is
+// about to be ready.
+func (d *item) awaitsTurn() bool { return (d.State == stateBehind || d.recalled()) && !d.frozen() }
 
 // settle gives the turn of a key to its oldest live item, if that is behind. Any
 // number of processes may do so at the same time, and any may die at any point:
@@ -157,14 +177,19 @@ func (q *Queue) settle(ctx context.Context, key string, after mongo.WriteModel) 
 	for range maxSettle {
 		var head item
 		err := q.items.FindOne(ctx, q.mine(bson.M{"key": key, "live": true}),
-			options.FindOne().SetSort(byAge()).SetProjection(bson.M{"state": 1, "seq": 1, "batch": 1})).Decode(&head)
+			options.FindOne().SetSort(byAge()).SetProjection(headFields())).Decode(&head)
 		if errors.Is(err, mongo.ErrNoDocuments) {
 			return false, nil
 		}
 		if err != nil || !head.awaitsTurn() {
 			return false, err
 		}
-		given, err := q.giveTurn(ctx, key, head, after)
+		if head.recalled() {
+			if err := q.overtakeBy(ctx, key, &head); err != nil {
+				return false, err
+			}
+		}
+		given, err := q.giveTurn(ctx, key, &head, after)
 		if err != nil {
 			return false, err
 		}
@@ -172,7 +197,7 @@ func (q *Queue) settle(ctx context.Context, key string, after mongo.WriteModel) 
 			q.wake()
 			return after != nil, nil
 		}
-		if over, err := q.yieldTurn(ctx, key, head); over || err != nil {
+		if over, err := q.yieldTurn(ctx, key, &head); over || err != nil {
 			return false, err
 		}
 	}
@@ -180,10 +205,10 @@ func (q *Queue) settle(ctx context.Context, key string, after mongo.WriteModel) 
 }
 
 // giveTurn tries to give the turn to the item that was seen at the head; false
-// says that another has it. If the item is no longer behind, that is as good:
-// whoever changed it has given it the turn, or has left a mark of his own.
-func (q *Queue) giveTurn(ctx context.Context, key string, head item, after mongo.WriteModel) (given bool, err error) {
-	writes := []mongo.WriteModel{q.turnTo(head.DocID, key)}
+// says that another has it. If the item is no longer as it was seen, that is as good:
+// whoever changed it has given it the turn, or has left a mark, or met one.
+func (q *Queue) giveTurn(ctx context.Context, key string, head *item, after mongo.WriteModel) (given bool, err error) {
+	writes := []mongo.WriteModel{q.turnTo(head, key)}
 	if after != nil {
 		writes = append(writes, after)
 	}
@@ -194,15 +219,14 @@ func (q *Queue) giveTurn(ctx context.Context, key string, head item, after mongo
 	return err == nil, err
 }
 
-// turnTo is the write by which an item that is behind gets the turn.
-func (q *Queue) turnTo(id, key string) mongo.WriteModel {
-	return mongo.NewUpdateOneModel().SetFilter(q.mine(bson.M{"_id": id, "state": stateBehind, "batch": bson.M{"$exists": false}})).
-		SetUpdate(bson.M{"$set": bson.M{"state": stateReady, "turn": key}})
+// turnTo is the write by which an item that is behind or recalled gets the turn.
+func (q *Queue) turnTo(d *item, key string) mongo.WriteModel {
+	return q.advance(d, bson.M{"state": stateReady, "turn": key})
 }
 
 // yieldTurn takes the turn away from an item that is younger than the head and
 // not leased. True says that the key is settled: an end settles it again.
-func (q *Queue) yieldTurn(ctx context.Context, key string, head item) (settled bool, err error) {
+func (q *Queue) yieldTurn(ctx context.Context, key string, head *item) (settled bool, err error) {
 	var holder item
 	err = q.items.FindOne(ctx, q.mine(bson.M{"turn": key}), options.FindOne().SetProjection(bson.M{"state": 1, "seq": 1, "batch": 1})).Decode(&holder)
 	switch {

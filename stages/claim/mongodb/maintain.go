@@ -2,10 +2,8 @@ package mongodb
 
 import (
 	"context"
-	"errors"
 
 	"github.com/waybill-dev/waybill/pipeline"
-	"github.com/waybill-dev/waybill/stages/internal/mongoconn"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -38,49 +36,6 @@ func (q *Queue) inPages(ctx context.Context, filter bson.M, limit int, change fu
 	}
 }
 
-// Retry makes dead items ready again: attempts start anew, the history stays,
-// and a deadline that has passed no longer counts.
-func (q *Queue) Retry(ctx context.Context, f pipeline.Filter) (int, error) {
-	n, err := q.inPages(ctx, q.filter(f, stateDead), f.Limit, func(dead []*item) (int, error) {
-		mark, keys := newMark(), keySet{}
-		for _, d := range dead {
-			keys.add(d.Key)
-		}
-		n, err := q.replayAll(ctx, dead, mark)
-		if len(keys) > 0 {
-			q.passOn(ctx, mark, keys.list()...)
-		}
-		q.wake()
-		return n, err
-	})
-	return n, q.fail("retry", err)
-}
-
-// replayAll makes the items ready; one whose idempotency key another has
-// meanwhile does without.
-func (q *Queue) replayAll(ctx context.Context, dead []*item, mark string) (int, error) {
-	now, writes := q.now(), make([]mongo.WriteModel, len(dead))
-	for i, d := range dead {
-		writes[i] = q.replay(d, now, mark)
-	}
-	n, err := q.changeAll(ctx, writes)
-	var failed mongo.BulkWriteException
-	if !mongo.IsDuplicateKeyError(err) || !errors.As(err, &failed) {
-		return n, err
-	}
-	var again []mongo.WriteModel
-	for _, e := range failed.WriteErrors {
-		if e.Code != mongoconn.CodeDuplicateKey {
-			return n, err
-		}
-		d := *dead[e.Index]
-		d.Active = ""
-		again = append(again, q.replay(&d, now, mark))
-	}
-	more, err := q.changeAll(ctx, again)
-	return n + more, err
-}
-
 // changeAll writes, and returns how many items it changed.
 func (q *Queue) changeAll(ctx context.Context, writes []mongo.WriteModel) (n int, err error) {
 	r, err := q.items.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
@@ -88,25 +43,6 @@ func (q *Queue) changeAll(ctx context.Context, writes []mongo.WriteModel) (n int
 		n = int(r.MatchedCount + r.DeletedCount)
 	}
 	return n, err
-}
-
-// replay makes one dead item as if new, if it is still the one that was seen.
-func (q *Queue) replay(d *item, now bson.DateTime, mark string) mongo.WriteModel {
-	set := bson.M{"state": stateReady, "live": true, "attempts": int32(0), "expired": false, "at": bson.DateTime(0), "notBefore": bson.DateTime(0)}
-	unset := bson.M{"ended": "", "result": "", "digest": "", "error": "", "owner": "", "cancelled": ""}
-	if d.Active == "" || d.idemOver(now) {
-		unset["active"] = ""
-	} else {
-		set["idem"] = d.Active
-	}
-	if d.Deadline > 0 && d.Deadline <= now {
-		unset["deadline"] = ""
-	}
-	if d.Key != "" {
-		giveUpTurn(set, unset, mark)
-	}
-	return mongo.NewUpdateOneModel().SetFilter(q.mine(bson.M{"_id": d.DocID, "state": stateDead, "claims": d.Claims, "batch": bson.M{"$exists": false}})).
-		SetUpdate(bson.M{"$set": set, "$unset": unset, "$push": push(event{At: now, What: "replayed", Attempt: d.Attempts})})
 }
 
 // Drop deletes items that are not leased, with their history. Items enqueued

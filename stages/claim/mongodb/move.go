@@ -63,8 +63,11 @@ func (q *Queue) freeze(ctx context.Context, page []*item, batch string, to *Queu
 		if d.State == stateReady || d.State == stateBehind {
 			set["state"] = stateBehind
 		}
-		writes[i] = mongo.NewUpdateOneModel().SetUpdate(bson.M{"$set": set}).
-			SetFilter(q.mine(bson.M{"_id": d.DocID, "state": d.stillThere(), "claims": d.Claims, "batch": bson.M{"$exists": false}}))
+		same := q.mine(bson.M{"_id": d.DocID, "state": d.stillThere(), "claims": d.Claims, "batch": bson.M{"$exists": false}})
+		if d.State == stateDead {
+			same["live"] = bson.M{"$exists": false} // not recalled: it is about to be ready
+		}
+		writes[i] = mongo.NewUpdateOneModel().SetUpdate(bson.M{"$set": set}).SetFilter(same)
 	}
 	if _, err := q.changeAll(ctx, writes); err != nil {
 		return 0, err
@@ -103,7 +106,7 @@ func (q *Queue) stage(ctx context.Context, items []*item, now bson.DateTime) err
 			return pipeline.Fail("unreadable", "item %q cannot be moved: meta: %w", d.ID, d.Meta.err).WithHint("drop it, or mend it by hand")
 		}
 		c := *d
-		c.Peer, c.Since, c.State, c.Turn, c.Mark = d.Queue, now, stateStaged, "", ""
+		c.Peer, c.Since, c.State, c.Turn, c.Mark, c.Overtaken = d.Queue, now, stateStaged, "", "", 0
 		if d.State != stateBehind {
 			c.Becomes = d.State
 		}

@@ -240,3 +240,16 @@ func TestClosed(t *testing.T) {
 		t.Errorf("error %v, want closed", err)
 	}
 }
+
+// TestProducersClock: a process that only enqueues asks for the server's time now and
+// then, also if its machine slept or its wall clock was set back.
+func TestProducersClock(t *testing.T) {
+	q := mustOpen(t, emptyStore(t), pipeline.QueueOptions{Create: true})
+	for name, last := range map[string]time.Time{"long ago": time.Now().Add(-time.Hour), "in the future": time.Now().Add(time.Hour)} {
+		mongodb.Synced(q, last)
+		enqueue(t, q, pipeline.NewItem{})
+		if since := time.Since(mongodb.Synced(q, last)); since < 0 || since > time.Minute {
+			t.Errorf("the server was asked %s, and %v after an enqueue", name, since)
+		}
+	}
+}

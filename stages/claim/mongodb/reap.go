@@ -31,11 +31,33 @@ func (q *Queue) reapLoop(ctx context.Context) {
 }
 
 func (q *Queue) upkeep(ctx context.Context) error {
-	if err := q.conn.SyncClock(ctx); err != nil {
+	if err := q.syncClock(ctx); err != nil {
 		return q.fail("clock", err)
 	}
 	_, err := q.Reap(ctx)
 	return err
+}
+
+func (q *Queue) syncClock(ctx context.Context) error {
+	err := q.conn.SyncClock(ctx)
+	if err == nil {
+		q.synced.Store(time.Now().Unix())
+	}
+	return err
+}
+
+// freshFor is how long a process that never claims, and so has no reaper, relies on
+// what it knows of the server's time.
+const freshFor = 10 * time.Minute
+
+// freshen asks for the server's time unless that was done lately. It goes by the wall
+// clock: a machine that sleeps stops the monotonic one, by which the server's time is
+// counted on.
+func (q *Queue) freshen(ctx context.Context) error {
+	if since := time.Since(time.Unix(q.synced.Load(), 0)); since >= 0 && since < freshFor {
+		return nil
+	}
+	return q.syncClock(ctx)
 }
 
 // Reap takes back every lease that has expired and returns how many: the item
@@ -92,15 +114,18 @@ func (q *Queue) takeBack(d *item, now bson.DateTime, mark string) mongo.WriteMod
 // Marks of operations that are under way are done twice then, which is no harm.
 func (q *Queue) settleMarked(ctx context.Context) error {
 	for {
-		marked, err := q.find(ctx, bson.M{"mark": bson.M{"$exists": true}}, options.Find().SetLimit(reapBatch).SetProjection(bson.M{"key": 1, "mark": 1, "state": 1}))
+		marked, err := q.find(ctx, bson.M{"mark": bson.M{"$exists": true}}, options.Find().SetLimit(reapBatch).SetProjection(bson.M{"key": 1, "mark": 1, "state": 1, "live": 1}))
 		if err != nil {
 			return err
 		}
 		var failed []error // one key's trouble is not the others'
 		for _, d := range marked {
 			finish := q.pass
-			if d.State == stateGone {
+			switch {
+			case d.State == stateGone:
 				finish = q.bury
+			case d.recalled():
+				finish = q.readmit
 			}
 			failed = append(failed, finish(ctx, bson.M{"_id": d.DocID, "mark": d.Mark}, d.Key))
 		}

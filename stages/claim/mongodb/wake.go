@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-dev/waybill/stages/internal/mongoconn"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // rewatch is the first, rewatchMost the longest mean wait before a change stream
@@ -31,15 +32,20 @@ func (q *Queue) Wakes() <-chan struct{} {
 	if err := q.begin(&q.watched, q.watch); err != nil {
 		q.log.Debug("no change stream", "queue", q.name, "error", err)
 	}
-	return q.wakes
+	return q.bell.Wakes()
 }
 
-// wake never blocks: one value says all.
-func (q *Queue) wake() {
-	select {
-	case q.wakes <- struct{}{}:
-	default:
-	}
+// wake says that this process has made an item claimable. It never blocks.
+func (q *Queue) wake() { q.bell.Now() }
+
+// mayFind reports whether a claim would find something: one round trip, where a claim
+// in vain and the look at what else there is take four.
+func (q *Queue) mayFind() bool {
+	ctx, cancel := onwards(context.Background())
+	defer cancel()
+	filter, _ := q.claimable(q.lanes(0, 1), q.now(), false)
+	err := q.items.FindOne(ctx, filter, options.FindOne().SetProjection(bson.M{"_id": 1})).Err()
+	return !errors.Is(err, mongo.ErrNoDocuments) // another error is the claim's to report
 }
 
 // watch follows the change stream until the queue is closed, or the server says
@@ -85,7 +91,7 @@ func (q *Queue) follow(ctx context.Context) error {
 	}()
 	q.wake() // for what came before it was open
 	for stream.Next(ctx) {
-		q.wake()
+		q.bell.Ring() // all processes hear of it, and one gets the item
 	}
 	return cmp.Or(stream.Err(), errStreamEnded)
 }

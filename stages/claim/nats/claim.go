@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/waybill-dev/waybill/pipeline"
@@ -19,26 +20,29 @@ func (q *Queue) Claim(ctx context.Context, max int) ([]*pipeline.Item, error) {
 		return nil, q.fail("claim", err)
 	}
 	q.started.Do(q.startReaper)
-	ctx = context.WithoutCancel(ctx)
-	var out []*pipeline.Item
+	out, err := q.claim(context.WithoutCancel(ctx), max)
+	if len(out) > 0 || err == nil {
+		// After an error the leases that were made still reach the caller.
+		q.replica.turns.bell.Claimed(len(out))
+		return out, nil
+	}
+	return nil, q.fail("claim", err)
+}
+
+// claim is Claim; after an error it returns what it got before.
+func (q *Queue) claim(ctx context.Context, max int) (out []*pipeline.Item, err error) {
 	for fresh := false; ; {
 		got, lost, err := q.claimPicked(ctx, max-len(out))
 		out = append(out, got...)
 		switch {
-		case err != nil && len(out) == 0:
-			return nil, q.fail("claim", err)
 		case err != nil || len(out) == max || fresh && lost == 0 || lost > 0 && len(out) > 0:
-			// After an error the leases that were made still reach the caller.
-			return out, nil
+			return out, err
 		case lost > 0:
 			continue // what others have taken was read meanwhile
 		}
 		// Fewer than asked for: perhaps there is more than was read so far.
 		if err := q.barrier(ctx); err != nil {
-			if len(out) > 0 {
-				return out, nil
-			}
-			return nil, q.fail("claim", err)
+			return out, err
 		}
 		fresh = true
 	}
@@ -58,35 +62,52 @@ func (q *Queue) claimPicked(ctx context.Context, max int) (out []*pipeline.Item,
 	picked := q.pick(max)
 	items, errs := make([]*pipeline.Item, len(picked)), make([]error, len(picked))
 	each(len(picked), func(i int) { items[i], errs[i] = q.claimOne(ctx, picked[i]) })
-	q.replica.mu.Lock()
-	for _, x := range picked {
-		q.replica.turns.release(x)
-	}
-	q.replica.mu.Unlock()
 	for i, e := range errs {
 		switch {
 		case e == nil:
 			out = append(out, items[i])
 		case errors.Is(e, errUnchanged), errors.Is(e, pipeline.ErrNotFound):
 			lost++
+			q.conflicts.Add(1)
 		default:
 			err = errors.Join(err, e)
 		}
 	}
+	q.replica.mu.Lock()
+	defer q.replica.mu.Unlock()
+	for _, x := range picked {
+		q.replica.turns.release(x)
+	}
+	if lost > 0 {
+		q.replica.turns.beaten = time.Now()
+	}
 	return out, lost, err
 }
 
-func (q *Queue) pick(max int) []*item {
-	lanes := pipeline.AllLanes
+// mayFind reports whether a claim would find something, as far as was read.
+func (q *Queue) mayFind() bool {
+	lanes := q.lanes()
+	q.replica.mu.Lock()
+	defer q.replica.mu.Unlock()
+	return !q.replica.paused && q.replica.turns.next(q.clock.now(), lanes, false) != nil
+}
+
+// lanes are those that this process may claim from now.
+func (q *Queue) lanes() pipeline.LaneSet {
 	if q.opt.Lanes != nil {
-		lanes = q.opt.Lanes()
+		return q.opt.Lanes()
 	}
+	return pipeline.AllLanes
+}
+
+func (q *Queue) pick(max int) []*item {
+	lanes := q.lanes()
 	q.replica.mu.Lock()
 	defer q.replica.mu.Unlock()
 	now := q.clock.now()
 	var out []*item
 	for len(out) < max && !q.replica.paused {
-		x := q.replica.turns.pick(now, lanes)
+		x := q.replica.turns.pick(now, lanes, max)
 		if x == nil {
 			break
 		}

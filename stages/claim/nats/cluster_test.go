@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"runtime"
 	"strings"
@@ -63,6 +64,36 @@ func TestClusterLosesNodes(t *testing.T) {
 			t.Errorf("stats %+v, error %v; want %d done", s, err, items)
 		}
 	}
+}
+
+// TestClusterTooSmall: a queue of five replicas is made on three nodes. That waits for
+// more nodes, and says so, and after its time it says what is missing.
+func TestClusterTooSmall(t *testing.T) {
+	t.Parallel()
+	url := strings.Replace(startCluster(t, 3).url(), "replicas=3", "replicas=5", 1)
+	var log strings.Builder
+	_, err := open(nats.Driver(nats.WithPeersWithin(100*time.Millisecond)), url,
+		pipeline.QueueOptions{Create: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if pipeline.CodeOf(err) != "too-few-nodes" || pipeline.KindOf(err) != pipeline.Unavailable {
+		t.Errorf("opened with five replicas on three nodes: %v", err)
+	}
+	if n := strings.Count(log.String(), "too few nodes"); n != 1 {
+		t.Errorf("it said %d times that it waits:\n%s", n, log.String())
+	}
+}
+
+// TestClusterJustStarted: a queue is made while the nodes still look for each other.
+// Their leader may not know of all of them then.
+func TestClusterJustStarted(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	for i := range c.nodes {
+		c.start(t, i)
+	}
+	if !c.nodes[0].ReadyForConnections(time.Minute) {
+		t.Fatal("no node accepts connections")
+	}
+	mustOpen(t, c.url(), pipeline.QueueOptions{Create: true})
 }
 
 // ends notes how items end and in which order their keys go.
@@ -144,6 +175,17 @@ type cluster struct {
 // startCluster runs n nodes and returns when they have a leader.
 func startCluster(t testing.TB, n int) *cluster {
 	t.Helper()
+	c := newCluster(t, n)
+	for i := range n {
+		c.start(t, i)
+	}
+	c.await(t)
+	return c
+}
+
+// newCluster is n nodes that nobody has started.
+func newCluster(t testing.TB, n int) *cluster {
+	t.Helper()
 	ports := nettest.FreePorts(t, 2*n)
 	var routes []*url.URL
 	for _, p := range ports[:n] {
@@ -154,10 +196,8 @@ func startCluster(t testing.TB, n int) *cluster {
 		c.options = append(c.options, &server.Options{ServerName: fmt.Sprint("node-", i), Host: "127.0.0.1", Port: ports[n+i], NoSigs: true, NoLog: true,
 			JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, MaxPayload: 2 << 20, Routes: routes,
 			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i]}})
-		c.start(t, i)
 		t.Cleanup(func() { c.stop(i) })
 	}
-	c.await(t)
 	return c
 }
 

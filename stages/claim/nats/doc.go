@@ -100,6 +100,8 @@
 // subject has replaced. A claim looks at what has been read so far, and reads on
 // only if that is not enough: a higher priority that another process enqueued a
 // moment ago may come one claim late. The order of a key does not depend on it.
+// Who was beaten to an item chooses for a second by lot among the first eight of the
+// highest priority (turn.go), so that processes do not all write for the same one.
 // An enqueue reads on before it refuses an id or says that an idempotency key is
 // known: the item may be gone, or have ended, in another process.
 //

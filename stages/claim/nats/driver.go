@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/claim/internal/bell"
 )
 
 // Scheme is the URL scheme: "nats://host:4222", "nats:embedded?dir=var/nats".
@@ -25,6 +27,7 @@ type Option func(*settings)
 type settings struct {
 	clock func() time.Time
 	point func(name string) // called after each write, in tests
+	peers time.Duration     // startWithin, for those
 }
 
 // WithClock replaces the server's clock. All queues of the driver use it.
@@ -35,7 +38,7 @@ func WithClock(now func() time.Time) Option {
 // Driver returns the driver of the scheme "nats". What it opens is a *Queue. A
 // driver has at most one embedded server of a folder; queues share it.
 func Driver(opts ...Option) pipeline.QueueDriver {
-	var set settings
+	set := settings{peers: startWithin}
 	for _, o := range opts {
 		o(&set)
 	}
@@ -87,6 +90,8 @@ type Queue struct {
 	started sync.Once
 	reaper  sync.WaitGroup
 	closing sync.Mutex
+
+	conflicts atomic.Int64 // claims that others were faster with
 }
 
 var _ interface {
@@ -115,10 +120,11 @@ func (d door) openLike(ctx context.Context, o pipeline.QueueOptions, replicas in
 		return nil, err
 	}
 	n := names{o.Queue}
-	q := &Queue{url: to.shown, names: n, opt: o, log: o.Log, replica: newReplica(n, make(chan struct{}, 1)), book: newBook(d.set.clock),
+	q := &Queue{url: to.shown, names: n, opt: o, log: o.Log, replica: newReplica(n), book: newBook(d.set.clock),
 		door: d, leave: func() {}, replicas: replicas}
 	q.tail = q.newTail(n.stream(), n.all(), q.see, natsgo.HeadersOnly())
 	q.replica.read = &q.tail.read
+	q.replica.turns.bell = bell.New(q.mayFind)
 	q.life, q.die = context.WithCancel(context.Background())
 	q.clock.fixed = d.set.clock
 	if err := q.connect(ctx, to, d.servers); err != nil {
@@ -184,9 +190,9 @@ func checkVersion(version string) error {
 }
 
 // checkJetStream finds out whether the server has JetStream at all. A cluster that
-// just starts may not know yet.
+// just starts may not know yet: it has no leader before its first election.
 func (q *Queue) checkJetStream(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, attempt)
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	return q.insist(ctx, func(ctx context.Context) error {
 		_, err := q.js.AccountInfo(ctx)
@@ -199,15 +205,15 @@ func (q *Queue) checkJetStream(ctx context.Context) error {
 const minPayload = 2 << 20
 
 func (q *Queue) findStream(ctx context.Context, replicas int) error {
-	err := q.insist(ctx, func(ctx context.Context) (err error) {
-		q.stream, err = q.js.Stream(ctx, q.names.stream())
-		if errors.Is(err, jetstream.ErrStreamNotFound) && q.opt.Create {
-			q.stream, err = q.js.CreateStream(ctx, q.streamConfig(max(q.replicas, 1)))
-		}
-		return err
-	})
-	if err == nil && q.opt.Create {
-		err = q.await(ctx, q.names.stream())
+	config := q.streamConfig(max(q.replicas, 1))
+	var err error
+	if q.opt.Create {
+		q.stream, err = q.make(ctx, config)
+	} else {
+		err = q.insist(ctx, func(ctx context.Context) (err error) {
+			q.stream, err = q.js.Stream(ctx, config.Name)
+			return err
+		})
 	}
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		known, err := q.Queues(ctx)
@@ -292,7 +298,7 @@ func (q *Queue) Queues(ctx context.Context) ([]string, error) {
 
 // Wakes tells of every item that has become claimable, as soon as this process has
 // read of it, whoever made it so; only a wait that ends makes no message.
-func (q *Queue) Wakes() <-chan struct{} { return q.replica.turns.wakes }
+func (q *Queue) Wakes() <-chan struct{} { return q.replica.turns.bell.Wakes() }
 
 // point is where a process of the tests may die: after a write.
 func (q *Queue) point(name string) {
@@ -315,6 +321,7 @@ func (q *Queue) Close() error {
 		return nil
 	}
 	q.die()
+	q.replica.turns.bell.Close()
 	q.reaper.Wait()
 	q.tail.stop()
 	q.book.close()

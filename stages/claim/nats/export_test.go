@@ -105,6 +105,11 @@ func WithPoints(point func(name string)) Option {
 	return func(s *settings) { s.point = point }
 }
 
+// WithPeersWithin says how long a new stream waits for nodes.
+func WithPeersWithin(d time.Duration) Option {
+	return func(s *settings) { s.peers = d }
+}
+
 // URL returns the queue's URL.
 func URL(q *Queue) string { return q.url }
 
@@ -169,3 +174,6 @@ func Fill(ctx context.Context, q *Queue, n int, body []byte) error {
 
 // Deafen ends a process's reading of the stream, until it wants to read on.
 func Deafen(q *Queue) { q.tail.stop() }
+
+// Conflicts returns how many claims of this process others were faster with.
+func Conflicts(q *Queue) int64 { return q.conflicts.Load() }

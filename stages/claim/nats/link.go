@@ -9,6 +9,7 @@ import (
 
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/waybill-dev/waybill/pipeline"
 )
 
 const (
@@ -19,6 +20,9 @@ const (
 	attemptOfMany = 10 * time.Second
 	// patience is how long an operation goes on trying.
 	patience = 30 * time.Second
+	// startWithin is how long a cluster that has just started may take to elect a
+	// leader, and that to know of the nodes that a new stream needs.
+	startWithin = 10 * time.Second
 	// heartbeat is how often the server says that there is nothing new. After two
 	// missing ones the reader looks for another node.
 	heartbeat = time.Second
@@ -89,13 +93,41 @@ func (l *link) broke() {
 	}
 }
 
-// errNotYet: a stream was just made, and not every node knows of it.
-var errNotYet = errors.New("the new stream does not answer yet")
+// errNotYet: not every node of the cluster knows what it will.
+var errNotYet = errors.New("the cluster is not ready yet")
 
-// await returns when a stream that was just made answers.
-func (q *Queue) await(ctx context.Context, stream string) error {
-	return q.insist(ctx, func(ctx context.Context) error {
-		_, err := q.js.Stream(ctx, stream)
+// codeNoPeers is the server's error code for a stream that is to have more copies
+// than there are nodes that could keep one.
+const codeNoPeers jetstream.ErrorCode = 10005
+
+// make finds a stream or makes it, and returns when it answers. The leader of a
+// cluster that has just started does not know of all nodes yet: it is asked again for
+// a while.
+func (q *Queue) make(ctx context.Context, config jetstream.StreamConfig) (s jetstream.Stream, err error) {
+	giveUp, told := time.Now().Add(q.door.set.peers), false
+	err = q.insist(ctx, func(ctx context.Context) (err error) {
+		s, err = q.js.Stream(ctx, config.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			s, err = q.js.CreateStream(ctx, config)
+		}
+		if !hasCode(err, codeNoPeers) || time.Now().After(giveUp) {
+			return err
+		}
+		if !told {
+			q.log.Warn("the cluster has too few nodes for a new stream so far; it is asked again", "stream", config.Name, "replicas", config.Replicas, "error", err)
+			told = true
+		}
+		return fmt.Errorf("%w: %w", errNotYet, err)
+	})
+	if hasCode(err, codeNoPeers) {
+		return nil, &pipeline.Error{Kind: pipeline.Unavailable, Code: "too-few-nodes", Hint: "start the missing nodes, give them room, or make the queue with fewer replicas",
+			Err: fmt.Errorf("%s: the stream %s is to have %d replicas, and the cluster has not so many nodes that could keep one: %w", q.url, config.Name, config.Replicas, err)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, q.insist(ctx, func(ctx context.Context) error {
+		_, err := q.js.Stream(ctx, config.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return errNotYet
 		}
@@ -103,10 +135,15 @@ func (q *Queue) await(ctx context.Context, stream string) error {
 	})
 }
 
+func hasCode(err error, code jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == code
+}
+
 // passing reports whether an error may be gone at the next try.
 func passing(err error) bool {
 	var api *jetstream.APIError
-	if errors.As(err, &api) {
+	if errors.As(err, &api) && !errors.Is(err, errNotYet) {
 		return api.Code == 503
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, natsgo.ErrTimeout) || errors.Is(err, natsgo.ErrNoResponders) ||

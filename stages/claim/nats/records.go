@@ -63,17 +63,7 @@ func (q *Queue) openBook(ctx context.Context) (*book, error) {
 	if b.stream != nil {
 		return b, nil
 	}
-	var s jetstream.Stream
-	err := q.insist(ctx, func(ctx context.Context) (err error) {
-		s, err = q.js.Stream(ctx, recordsStream)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			s, err = q.js.CreateStream(ctx, recordsConfig(q.replicas))
-		}
-		return err
-	})
-	if err == nil {
-		err = q.await(ctx, recordsStream)
-	}
+	s, err := q.make(ctx, recordsConfig(q.replicas))
 	if err != nil {
 		return nil, err
 	}

@@ -54,10 +54,10 @@ type tomb struct {
 	at   int64  // the server's time
 }
 
-func newReplica(n names, wakes chan struct{}) *replica {
+func newReplica(n names) *replica {
 	return &replica{names: n, items: map[string]*item{}, keys: map[string]*key{}, marks: map[string]mark{}, holders: map[string]*item{},
 		batches: map[string]*batch{}, leased: map[*item]struct{}{}, moving: map[*item]struct{}{}, count: map[pipeline.ItemState]int64{},
-		remains: map[string]remain{}, undecided: map[string]string{}, tombs: map[uint64]tomb{}, turns: turns{wakes: wakes, lanes: pipeline.AllLanes}}
+		remains: map[string]remain{}, undecided: map[string]string{}, tombs: map[uint64]tomb{}, turns: turns{lanes: pipeline.AllLanes}}
 }
 
 // addItem reads an item's message.

@@ -3,8 +3,11 @@ package nats
 import (
 	"container/heap"
 	"math/bits"
+	"math/rand/v2"
+	"time"
 
 	"github.com/waybill-dev/waybill/pipeline"
+	"github.com/waybill-dev/waybill/stages/claim/internal/bell"
 )
 
 // item is an item as the replica knows it.
@@ -83,12 +86,22 @@ type turns struct {
 	delayed    delays
 	picks      int64            // so far, for ageing
 	lanes      pipeline.LaneSet // of the last claim
-	wakes      chan struct{}
+	bell       *bell.Bell
+	beaten     time.Time // when another process was last faster with an item
 }
 
 // agedEvery: of this many claims one takes the oldest item whatever its
 // priority, so that nothing starves.
 const agedEvery = 8
+
+// A process that was beaten to an item chooses by lot for as long as crowded, for each
+// item that it wants among so many of the first: else all processes that want one at
+// the same moment write for the same item, and all but one in vain.
+const (
+	crowded   = time.Second
+	lot       = 8
+	mostDrawn = 64 // however many items a claim wants
+)
 
 // settle offers the item whose turn it is after x has changed.
 func (t *turns) settle(x *item) {
@@ -130,12 +143,7 @@ func (t *turns) list(x *item) {
 }
 
 // wake tells who waits that a claim may find more now.
-func (t *turns) wake() {
-	select {
-	case t.wakes <- struct{}{}:
-	default: // it was told already
-	}
-}
+func (t *turns) wake() { t.bell.Ring() }
 
 // promote lists the items whose delay is over.
 func (t *turns) promote(now int64) {
@@ -150,12 +158,29 @@ func (t *turns) promote(now int64) {
 }
 
 // pick takes the next item of these lanes and marks it and its key busy; nil if
-// there is none.
-func (t *turns) pick(now int64, lanes pipeline.LaneSet) *item {
-	t.promote(now)
+// there is none. wanted is how many the claim is to have.
+func (t *turns) pick(now int64, lanes pipeline.LaneSet, wanted int) *item {
 	t.lanes = lanes
 	aged := (t.picks+1)%agedEvery == 0
-	var best *item
+	best := t.next(now, lanes, aged)
+	if best == nil {
+		return nil
+	}
+	t.byPriority[best.Priority].pop(best.lane)
+	if !aged && time.Since(t.beaten) < crowded {
+		best = t.draw(best, rand.N(min(lot*wanted, mostDrawn)), now, lanes)
+	}
+	t.picks++
+	best.listed, best.busy = false, true
+	if best.key != nil {
+		best.key.busy = true
+	}
+	return best
+}
+
+// next returns the oldest claimable item of the highest priority, or of all.
+func (t *turns) next(now int64, lanes pipeline.LaneSet, aged bool) (best *item) {
+	t.promote(now)
 	for p := len(t.byPriority) - 1; p >= 0; p-- {
 		x := t.first(p, now, lanes)
 		if x != nil && (best == nil || x.seq < best.seq) {
@@ -165,14 +190,24 @@ func (t *turns) pick(now int64, lanes pipeline.LaneSet) *item {
 			break
 		}
 	}
-	if best == nil {
-		return nil
+	return best
+}
+
+// draw takes the item of the same priority that is so many places behind one that was
+// taken, or the last one, and puts back what is before it.
+func (t *turns) draw(best *item, places int, now int64, lanes pipeline.LaneSet) *item {
+	s := &t.byPriority[best.Priority]
+	var passed []*item
+	for range places {
+		x := t.first(best.Priority, now, lanes)
+		if x == nil {
+			break
+		}
+		s.pop(x.lane)
+		passed, best = append(passed, best), x
 	}
-	t.picks++
-	t.byPriority[best.Priority].pop(best.lane)
-	best.listed, best.busy = false, true
-	if best.key != nil {
-		best.key.busy = true
+	for _, x := range passed {
+		s.push(x)
 	}
 	return best
 }

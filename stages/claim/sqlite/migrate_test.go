@@ -168,3 +168,30 @@ func checkFile(t *testing.T, path string, version int) {
 		t.Errorf("schema version %d, want %d; integrity %s, error %v", is, version, integrity, err)
 	}
 }
+
+// TestOldProducer: a process of the first release that had the file open before it was
+// migrated knows no lanes. An item with a key it may not add; one without is as good as
+// ever.
+func TestOldProducer(t *testing.T) {
+	path := version1File(t)
+	c := &clock{now: epochStart}
+	q := openAt(t, path, c, pipeline.QueueOptions{})
+	old, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	enqueue := func(id string, key any) error {
+		_, err := old.ExecContext(t.Context(), `INSERT INTO items(queue,id,key,hold,priority,max_attempts,enqueued,not_before,deadline) VALUES(1,?,?,0,0,0,1000,0,0)`, id, key)
+		return err
+	}
+	if err := enqueue("keyed", "k"); err == nil || !strings.Contains(err.Error(), "older release") {
+		t.Errorf("an item with a key and no lane: %v", err)
+	}
+	if err := enqueue("free", nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := q.Enqueue(t.Context(), []pipeline.NewItem{{ID: "new", Key: "k"}}); err != nil {
+		t.Error(err)
+	}
+}

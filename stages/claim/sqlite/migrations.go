@@ -71,7 +71,7 @@ CREATE INDEX events_item ON events(seq, n);
 `
 
 // version2 adds lanes, cancelled items, scopes and ends of idempotency keys,
-// paused queues and records. It also takes the index of all states away: two
+// paused queues and records, and refuses what version 1 would get wrong. It also takes the index of all states away: two
 // of its entries changed with each claim and each acknowledgement, while those
 // that remain count as well.
 const version2 = `
@@ -97,6 +97,9 @@ CREATE TABLE records(
   until INTEGER NOT NULL) WITHOUT ROWID; -- Unix milliseconds, 0 is for ever
 CREATE INDEX records_until ON records(until) WHERE until>0;
 INSERT INTO meta VALUES('revision', 0); -- the last one of any record
+-- Processes of version 1 that are still open know no lanes: what they enqueued with a key would be anybody's.
+CREATE TRIGGER items_lanes BEFORE INSERT ON items WHEN NEW.key IS NOT NULL AND NEW.lane IS NULL
+BEGIN SELECT RAISE(ABORT, 'this file was brought to a newer schema version; stop the processes of the older release'); END;
 `
 
 // fillLanes gives the items with a key their lane.
