@@ -2,6 +2,8 @@
 //
 //	go run ./bench -out bench/results.json
 //
+// docs/benchmarks.md has its tables from that file (go generate ./bench).
+//
 // Everything is CPU time (getrusage, user and system, all threads and children),
 // because wall time on a shared machine measures the neighbours; only the rates of
 // the queues are wall time. Everything that
@@ -20,3 +22,5 @@
 // apart. Start and check are measured on the built command. Whatever fails ends the
 // run with an error.
 package main
+
+//go:generate go run . -out results.json -docs ../docs/benchmarks.md

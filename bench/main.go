@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 )
 
 // Report is results.json.
 type Report struct {
 	Method  string   `json:"method"`
+	Date    string   `json:"date"` // of its end, UTC
 	Go      string   `json:"go"`
 	CPUs    int      `json:"cpus"`
 	Results []Result `json:"results"`
@@ -20,10 +22,17 @@ type Report struct {
 func main() {
 	out := flag.String("out", "", "file for the results as JSON; none if empty")
 	bin := flag.String("waybill", "", "the built command; built here if empty")
+	docs := flag.String("docs", "", "measure nothing: put the tables of the file that -out names into this page")
 	rounds := flag.Int("rounds", 7, "rounds per measurement")
 	only := flag.String("only", "", "one subject: scheduler, engine, kernels, start, check, stall or queues; all if empty")
 	flag.Parse()
-	if err := run(*out, *bin, *only, *rounds); err != nil {
+	var err error
+	if *docs != "" {
+		err = rewrite(*docs, *out)
+	} else {
+		err = run(*out, *bin, *only, *rounds)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -51,6 +60,9 @@ func run(out, bin, only string, rounds int) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", subject.name, err)
 		}
+		for i := range more {
+			more[i].Subject = subject.name
+		}
 		results = append(results, more...)
 	}
 	if len(results) == 0 {
@@ -59,7 +71,8 @@ func run(out, bin, only string, rounds int) error {
 	if err := printResults(os.Stdout, results); err != nil || out == "" {
 		return err
 	}
-	report := Report{Method: "CPU time by getrusage, interleaved rounds, medians", Go: runtime.Version(), CPUs: runtime.NumCPU(), Results: results}
+	report := Report{Method: "CPU time by getrusage, interleaved rounds, medians",
+		Date: time.Now().UTC().Format(time.DateTime), Go: runtime.Version(), CPUs: runtime.NumCPU(), Results: results}
 	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
 		return err

@@ -10,6 +10,9 @@ import (
 
 // Result is one line of results.json.
 type Result struct {
+	// Subject is the part of the report that it belongs to.
+	Subject string `json:"subject"`
+
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit"`

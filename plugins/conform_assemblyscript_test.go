@@ -30,6 +30,7 @@ func TestConformAssemblyScriptGolden(t *testing.T) {
 // TestConformAssemblyScriptWithCollector: kernels that keep objects are compiled
 // with the runtime "minimal".
 func TestConformAssemblyScriptWithCollector(t *testing.T) {
+	t.Parallel()
 	wasm := buildAssemblyScript(t, assemblyscriptSDK+"/conform/index.ts", `"runtime": "stub"`, `"runtime": "minimal"`)
 	path := filepath.Join(t.TempDir(), "minimal.wasm")
 	if err := os.WriteFile(path, wasm, 0o600); err != nil {

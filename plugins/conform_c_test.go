@@ -16,6 +16,7 @@ var updateC = flag.Bool("update-c", false, "rewrite the golden modules below sdk
 func TestConformC(t *testing.T) { checkConform(t, "sdk/c/conform/conform.wasm") }
 
 func TestCGoldens(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"conform", "bench"} {
 		t.Run(name, func(t *testing.T) {
 			checkGolden(t, filepath.Join("sdk/c", name, name+".wasm"), *updateC, compiled(t, func(dir string) string {
@@ -28,6 +29,7 @@ func TestCGoldens(t *testing.T) {
 
 // TestConformCWithLibc: the same kernel on wasi-libc.
 func TestConformCWithLibc(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	copyFS(t, dir, "sdk/c")
 	if err := os.WriteFile(filepath.Join(dir, "conform/build.flags"), []byte("wasi-libc\n"), 0o644); err != nil {

@@ -25,6 +25,7 @@ func rustGolden(name string) string { return filepath.Join(rustSDK, name, name+"
 
 // TestRustGoldens builds as a user does, with a copy of the SDK inside the project.
 func TestRustGoldens(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"conform", "bench"} {
 		t.Run(name, func(t *testing.T) {
 			checkGolden(t, rustGolden(name), *updateRust, compiled(t, func(dir string) string {

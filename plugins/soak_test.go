@@ -56,6 +56,7 @@ type soakResult struct {
 // guest's memory is watched with the state class "lane", where nothing puts it
 // back: a kernel that kept records would run into its limit.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	items := shortSoak
 	if n, err := strconv.Atoi(os.Getenv(envSoakItems)); err == nil {
 		items = n

@@ -169,6 +169,7 @@ func crowd(t *testing.T, items int, l *ledger, lanes string) workspace {
 // the others take its lanes over. The order of each key is kept, and all of them
 // together never exceed the stage's limit, but for what the killed one had sent.
 func TestLeasedLanes(t *testing.T) {
+	t.Parallel()
 	l := newLedger(t)
 	w := crowd(t, 400, l, "leased")
 	first := w.peer("pipeline.yaml", "--until-empty")
@@ -201,6 +202,7 @@ func TestLeasedLanes(t *testing.T) {
 // TestRollout: a newer version of the pipeline takes over from running processes,
 // and an older one only if it is told to.
 func TestRollout(t *testing.T) {
+	t.Parallel()
 	l := newLedger(t)
 	l.open()
 	w := crowd(t, 20, l, "any")

@@ -37,6 +37,7 @@ stages:
 // end: nothing is lost, nothing has two outcomes, and everything has a receipt,
 // also an item whose workers were killed once too often.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	w := newWorkspace(t, crashItems, fmt.Sprintf(crashPipeline, s.URL))
 	for life := range crashKills {

@@ -15,6 +15,7 @@ import (
 // TestFullDisk fills a tiny disk in the middle of a run. That is no item's
 // fault: none is lost and none loses an attempt; they wait until there is room.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	w := workspace{t, t.TempDir()}
 	disk := filepath.Join(w.dir, "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {

@@ -78,6 +78,7 @@ func (r *inFlight) stop(signals int, release bool) (code int, took time.Duration
 
 // Items that hang at the end of the drain go back without losing an attempt.
 func TestTerminate(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	w := newWorkspace(t, 20, fmt.Sprintf(drainPipeline, "1s", fmt.Sprintf("send: { to: %q }", s.URL)))
 	code, took, stderr := w.begin(s).stop(1, false)
@@ -89,6 +90,7 @@ func TestTerminate(t *testing.T) {
 
 // Items that finish in time count.
 func TestTerminateFinishes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	w := newWorkspace(t, 20, fmt.Sprintf(drainPipeline, "1m", fmt.Sprintf("send: { to: %q }", s.URL)))
 	if code, _, stderr := w.begin(s).stop(1, true); code != 3 {
@@ -101,6 +103,7 @@ func TestTerminateFinishes(t *testing.T) {
 
 // A browser must not outlive its run.
 func TestTerminateWithBrowser(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	steps := fmt.Sprintf("execute: { network: { private: true }, steps: [ { navigate: %q } ] }", s.URL+"/${{ item.body.n }}")
 	w := newWorkspace(t, 20, fmt.Sprintf(drainPipeline, "1s", steps))
@@ -122,6 +125,7 @@ func TestTerminateWithBrowser(t *testing.T) {
 
 // The second signal does not wait for the drain's bound.
 func TestTerminateTwice(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	w := newWorkspace(t, 20, fmt.Sprintf(drainPipeline, "10m", fmt.Sprintf("send: { to: %q }", s.URL)))
 	if code, _, stderr := w.begin(s).stop(2, false); code != 3 {

@@ -15,6 +15,7 @@ import (
 // TestNewProjects goes the way of a new user in each language but Go, whose
 // story is testdata/script/kernel.txtar: new, build, build again, check, test.
 func TestNewProjects(t *testing.T) {
+	t.Parallel()
 	for _, lang := range (plugins.Tools{}).Languages() {
 		if lang != "go" {
 			t.Run(lang, func(t *testing.T) { newProject(t, lang) })

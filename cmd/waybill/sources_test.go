@@ -83,6 +83,7 @@ func (w workspace) lines(name string) []string {
 
 // What was accepted survives kill -9, each item once.
 func TestAcceptedWorkSurvives(t *testing.T) {
+	t.Parallel()
 	w, s := workspace{t, t.TempDir()}, newSite(t)
 	w.write("pipeline.yaml", fmt.Sprintf(httpPipeline, 2, ", checkpoint: var/http.checkpoint", s.URL))
 	s.hold.Store(true)
@@ -115,6 +116,7 @@ func TestAcceptedWorkSurvives(t *testing.T) {
 
 // While a run drains, a client whose item is in flight still gets its outcome.
 func TestDrainAnswers(t *testing.T) {
+	t.Parallel()
 	w, s := workspace{t, t.TempDir()}, newSite(t)
 	w.write("pipeline.yaml", fmt.Sprintf(httpPipeline, 1, "", s.URL))
 	s.hold.Store(true)

@@ -120,6 +120,7 @@ func checkSurvivors(t *testing.T, dir string, acked map[string]pipeline.Digest) 
 
 // kill -9 between every two steps, of Start as of a batch, on one growing log.
 func TestKilledBetweenSteps(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	acked := map[string]pipeline.Digest{}
 	killed := 0
@@ -142,6 +143,7 @@ func TestKilledBetweenSteps(t *testing.T) {
 
 // kill -9 at random moments, while the log grows past a tile.
 func TestKilledAtRandom(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	acked := map[string]pipeline.Digest{}
 	for i := range 5 {
@@ -159,6 +161,7 @@ func TestKilledAtRandom(t *testing.T) {
 
 // A log that is written to while it is verified is not called damaged.
 func TestVerifyWhileWriting(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first := newStage(t, dir, Config{})
 	if err := first.Start(t.Context()); err != nil {
@@ -184,6 +187,7 @@ func TestVerifyWhileWriting(t *testing.T) {
 
 // Several processes append to one log.
 func TestSharedLog(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	acked := map[string]pipeline.Digest{}
 	var children []*exec.Cmd

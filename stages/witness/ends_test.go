@@ -40,6 +40,7 @@ func (r *rig) kept(t *testing.T, res Resource) string {
 // An item that is too large for a receipt fails, and that failure has a receipt,
 // however large everything else is.
 func TestLargeFailure(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir())
 	it := r.item(t, strings.Repeat("\x01", 100<<10))
 	it.Key, it.Trace.Parent = strings.Repeat("\x01", 100<<10), strings.Repeat("\x01", 100<<10)
@@ -157,6 +158,7 @@ func TestParent(t *testing.T) {
 
 // Dependencies that are too many for a statement are a list of the log's.
 func TestManyDependencies(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir())
 	it := r.item(t, "a")
 	for i := range 5000 {

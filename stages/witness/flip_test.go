@@ -60,6 +60,7 @@ var stride = flag.Int("flip-stride", 29, "flip each n-th byte of files over 200 
 
 // One flipped bit in any byte of any file is found, and called by its name.
 func TestEveryFlippedByteIsFound(t *testing.T) {
+	t.Parallel()
 	r := smallRig(t)
 	wantAll(t, verify(t, r.request()), 2)
 	flips := 0

@@ -37,6 +37,7 @@ func TestReceiptsVerify(t *testing.T) {
 
 // The log outgrows a tile, with batches that end before, at and behind its end.
 func TestManyBatches(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir())
 	total := 0
 	for i, n := range []int{1, 200, 55, 1, 30, 256} {
@@ -219,6 +220,7 @@ func TestReceiptPath(t *testing.T) {
 
 // The receipt is checked with nothing of ours but its format.
 func TestShellScript(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir())
 	r.witness(t, ids("a", 11)...)
 	script, err := filepath.Abs("../../spec/verify.sh")
