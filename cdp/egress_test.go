@@ -73,8 +73,8 @@ var attackers = []struct{ way, tries, script string }{
 		`const w = new SharedWorker("/worker.js?" + encodeURIComponent(target)); w.port.onmessage = (e) => say(e.data)`},
 	{"service worker", "fetches it in a service worker",
 		`navigator.serviceWorker.onmessage = (e) => say(e.data); navigator.serviceWorker.register("/service.js?" + encodeURIComponent(target)).then(async (r) => { await navigator.serviceWorker.ready; r.active.postMessage(0) }, (e) => say("no worker: " + e))`},
-	{"popup", "opens it in a window", // eight times, since some are closed before they ask
-		`for (let i = 0; i < 8; i++) open(target); setTimeout(() => say("refused"), 500)`},
+	{"popup", "opens it in a window", // again and again, since most are closed before they ask
+		`setInterval(() => open(target), 30); setTimeout(() => say("refused"), 300)`},
 	{"preconnect", "asks for preconnect, prefetch and dns-prefetch",
 		`for (const rel of ["preconnect", "prefetch", "dns-prefetch"]) { const l = document.createElement("link"); l.rel = rel; l.href = target; document.head.append(l) } setTimeout(() => say("refused"), 300)`},
 	{"webrtc", "makes a WebRTC connection over a STUN server there (UDP)",
@@ -192,8 +192,13 @@ func TestNoWayAroundTheProxy(t *testing.T) {
 				t.Errorf("%s: the page says %q, %v", way, got, err)
 			}
 			silent := way == "webrtc" || way == "preconnect"
-			if n := s.Egress().Report().Refused(); n == 0 && !silent {
-				t.Errorf("%s: the proxy refused nothing, so nobody tried", way)
+			for !silent && s.Egress().Report().Refused() == 0 {
+				select {
+				case <-time.After(10 * time.Millisecond):
+				case <-ctx.Done():
+					t.Errorf("%s: the proxy refused nothing, so nobody tried", way)
+					return
+				}
 			}
 		})
 	}

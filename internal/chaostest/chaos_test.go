@@ -26,7 +26,7 @@ type size struct {
 
 // Ten queues' worth of keys is ten for each lane that a queue has.
 var (
-	short = size{items: 800, keys: 10 * pipeline.QueueLanes / 10, waiting: 100, lease: 2 * time.Second, pace: 100 * time.Millisecond, storm: 12 * time.Second}
+	short = size{items: 1300, keys: 10 * pipeline.QueueLanes / 10, waiting: 100, lease: 2 * time.Second, pace: 100 * time.Millisecond, storm: 20 * time.Second}
 	long  = size{items: 20_000, keys: 10 * pipeline.QueueLanes, waiting: 500, lease: 2 * time.Second, pace: 20 * time.Millisecond}
 )
 
