@@ -57,10 +57,11 @@ peers: browser ## what other engines do wrong: FerretDB 1, whose claims are not 
 
 bench: build ## measure, print ratios, write bench/results.json
 	$(GO) run ./bench -waybill $(BIN) -out bench/results.json
+	$(GO) generate ./bench
 
-bench-browser: browser ## what a page costs, beside a raw client, puppeteer-cluster and Playwright
+bench-browser: browser ## what a page costs, beside a raw client, puppeteer-cluster and Playwright; write docs/benchmarks.md
 	@scripts/browser-peers var/browser-peers
-	$(GO) run ./bench/browser -peers var/browser-peers
+	$(GO) run ./bench/browser -peers var/browser-peers -rounds 7 -docs docs/benchmarks.md
 
 # These flags share what they compile with the tests.
 lint: ## gofmt, go vet, staticcheck, go.mod

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -53,14 +54,15 @@ func main() {
 	rounds := flag.Int("rounds", 3, "rounds per mode")
 	jobs := flag.Int("jobs", 24, "jobs per round")
 	peers := flag.String("peers", "var/browser-peers", "folder that scripts/browser-peers made")
+	page := flag.String("docs", "", "page of Markdown that gets the table")
 	flag.Parse()
-	if err := run(*rounds, *jobs, *peers); err != nil {
+	if err := run(*rounds, *jobs, *peers, *page); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/browser:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds, jobs int, peers string) error {
+func run(rounds, jobs int, peers, page string) error {
 	bin, err := cdp.Find("")
 	if err != nil {
 		return err
@@ -90,7 +92,7 @@ func run(rounds, jobs int, peers string) error {
 			costs[m.name] = append(costs[m.name], c)
 		}
 	}
-	return report(modes, costs)
+	return report(modes, costs, page)
 }
 
 // floors are the raw modes that the others of their kind are compared to.
@@ -100,21 +102,56 @@ const (
 	floorBrowser = "raw protocol client, new browser"
 )
 
-func report(modes []mode, costs map[string][]cost) error {
+// report prints a row for each mode, and puts them into a page if one is named.
+func report(modes []mode, costs map[string][]cost, page string) error {
 	floors := map[string]string{"context": floorContext, "page": floorPage, "browser": floorBrowser}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "mode\tjobs/s\tto floor\tChrome ms/job\tclient ms/job\tto floor")
+	rows := [][]string{{"mode", "jobs/s", "to floor", "Chrome ms/job", "client ms/job (range)", "to floor"}}
 	for _, m := range modes {
-		if len(costs[m.name]) == 0 {
-			fmt.Fprintf(w, "%s\tfailed\n", m.name)
+		mine := costs[m.name]
+		if len(mine) == 0 {
+			rows = append(rows, []string{m.name, "failed", "", "", "", ""})
 			continue
 		}
 		floor := costs[floors[m.kind]]
-		rate, client := median(costs[m.name], cost.rate), median(costs[m.name], cost.clientMS)
-		fmt.Fprintf(w, "%s\t%.1f\t%.2f\t%.0f\t%.1f\t%.2f\n", m.name, rate, rate/median(floor, cost.rate),
-			median(costs[m.name], cost.chromeMS), client, client/median(floor, cost.clientMS))
+		rate, client := median(mine, cost.rate), median(mine, cost.clientMS)
+		least, most := span(mine, cost.clientMS)
+		rows = append(rows, []string{m.name, fmt.Sprintf("%.1f", rate), fmt.Sprintf("%.2f", rate/median(floor, cost.rate)),
+			fmt.Sprintf("%.0f", median(mine, cost.chromeMS)), fmt.Sprintf("%.1f (%.1f-%.1f)", client, least, most), fmt.Sprintf("%.2f", client/median(floor, cost.clientMS))})
 	}
-	return w.Flush()
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	if err := w.Flush(); err != nil || page == "" {
+		return err
+	}
+	return write(page, rows)
+}
+
+const (
+	tableBegin = "<!-- browser table -->\n"
+	tableEnd   = "<!-- end of browser table -->\n"
+)
+
+// write puts the rows between the marks of a page of Markdown.
+func write(page string, rows [][]string) error {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	before, rest, begun := strings.Cut(string(text), tableBegin)
+	_, after, ended := strings.Cut(rest, tableEnd)
+	if !begun || !ended {
+		return fmt.Errorf("%s: no table from %q to %q", page, tableBegin, tableEnd)
+	}
+	var b strings.Builder
+	for i, row := range rows {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+		if i == 0 {
+			b.WriteString(strings.Repeat("|---", len(row)) + "|\n")
+		}
+	}
+	return os.WriteFile(page, []byte(before+tableBegin+b.String()+tableEnd+after), 0o644)
 }
 
 func (c cost) rate() float64     { return float64(c.n) / c.wall.Seconds() }
@@ -128,4 +165,13 @@ func median(costs []cost, of func(cost) float64) float64 {
 	}
 	slices.Sort(all)
 	return all[len(all)/2]
+}
+
+// span is the least and the most.
+func span(costs []cost, of func(cost) float64) (least, most float64) {
+	least, most = of(costs[0]), of(costs[0])
+	for _, c := range costs[1:] {
+		least, most = min(least, of(c)), max(most, of(c))
+	}
+	return least, most
 }

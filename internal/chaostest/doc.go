@@ -34,6 +34,8 @@
 //   - unexplained: an item was claimed more often than its history and its end
 //     account for
 //   - attempts: an item was executed more often than it may be, or is dead before
+//   - stuck: when nothing is in the way any more, an enqueue is still not confirmed
+//     after half a minute of tries, or no item has ended for a minute (lost)
 //   - sum: enqueued = ready + leased + done + dead did not hold at some sample, a
 //     count that only grows shrank, or the queue has other items than were enqueued
 //   - crash: a process ended by a bug of its own

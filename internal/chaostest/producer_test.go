@@ -54,7 +54,7 @@ func (p *producer) run(ctx, storm context.Context, q pipeline.Queue, most int64,
 			continue
 		}
 		p.tried.Store(int64(due))
-		if err := p.enqueue(ctx, q, p.items[next:due]); err != nil {
+		if err := p.enqueue(ctx, storm, q, p.items[next:due]); err != nil {
 			return err
 		}
 		p.confirmed.Store(int64(due))
@@ -63,9 +63,13 @@ func (p *producer) run(ctx, storm context.Context, q pipeline.Queue, most int64,
 	return ctx.Err()
 }
 
-// enqueue repeats the call until it is confirmed.
-func (p *producer) enqueue(ctx context.Context, q pipeline.Queue, items []pipeline.NewItem) error {
-	for {
+// calmEnough is how long a call may be repeated after the storm.
+const calmEnough = 30 * time.Second
+
+// enqueue repeats the call until it is confirmed. It gives up when nothing has been
+// in the way for long enough.
+func (p *producer) enqueue(ctx, storm context.Context, q pipeline.Queue, items []pipeline.NewItem) error {
+	for calm := (time.Time{}); ; {
 		call, stop := context.WithTimeout(ctx, 10*time.Second)
 		answers, err := q.Enqueue(call, items)
 		stop()
@@ -79,6 +83,12 @@ func (p *producer) enqueue(ctx context.Context, q pipeline.Queue, items []pipeli
 		}
 		if kind := pipeline.KindOf(err); ctx.Err() != nil || kind == pipeline.Permanent && call.Err() == nil {
 			return fmt.Errorf("enqueue: %w", err)
+		}
+		if storm.Err() != nil && calm.IsZero() {
+			calm = time.Now()
+		}
+		if !calm.IsZero() && time.Since(calm) > calmEnough {
+			return fmt.Errorf("stuck: no enqueue is confirmed, with nobody in the way for %v: %w", time.Since(calm).Round(time.Second), err)
 		}
 		p.again++
 		pause := time.NewTimer(50 * time.Millisecond)

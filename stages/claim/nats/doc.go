@@ -86,6 +86,10 @@
 // If the answer to a write is lost it is repeated. The second try then meets its
 // own message as a conflict, and knows it by the nonce.
 //
+// A connection may be dead with no end of it in sight. It is tried with a ping, and
+// a write that stalls ends it (dead.go); what waits for an answer is repeated on the
+// next connection.
+//
 // A claim is handed out when its own message has been read back. Whatever was
 // written before it is known then: a queue that was paused takes it back. So what
 // Pause reports is true in every process, though none asks before it claims.

@@ -28,6 +28,7 @@ type settings struct {
 	clock func() time.Time
 	point func(name string) // called after each write, in tests
 	peers time.Duration     // startWithin, for those
+	ping  time.Duration     // ping, between two of them
 }
 
 // WithClock replaces the server's clock. All queues of the driver use it.
@@ -38,7 +39,7 @@ func WithClock(now func() time.Time) Option {
 // Driver returns the driver of the scheme "nats". What it opens is a *Queue. A
 // driver has at most one embedded server of a folder; queues share it.
 func Driver(opts ...Option) pipeline.QueueDriver {
-	set := settings{peers: startWithin}
+	set := settings{peers: startWithin, ping: ping}
 	for _, o := range opts {
 		o(&set)
 	}
@@ -149,6 +150,8 @@ func (q *Queue) connect(ctx context.Context, to address, servers *servers) (err 
 		}
 		q.leave = sync.OnceFunc(func() { servers.leave(e) })
 		opts = append(opts, natsgo.InProcessServer(e.server))
+	} else {
+		opts = append(opts, overNetwork(q.door.set.ping)...)
 	}
 	if q.conn, err = natsgo.Connect(to.servers, opts...); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%w: %w", errCredentials, err)

@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"errors"
+	"net"
 	"strconv"
 	"time"
 
@@ -109,6 +110,14 @@ func WithPoints(point func(name string)) Option {
 func WithPeersWithin(d time.Duration) Option {
 	return func(s *settings) { s.peers = d }
 }
+
+// WithPing says how often the connection is tried.
+func WithPing(d time.Duration) Option {
+	return func(s *settings) { s.ping = d }
+}
+
+// Dial makes a connection as the client does.
+func Dial(address string) (net.Conn, error) { return dialer{}.Dial("tcp", address) }
 
 // URL returns the queue's URL.
 func URL(q *Queue) string { return q.url }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -145,6 +146,9 @@ func passing(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) && !errors.Is(err, errNotYet) {
 		return api.Code == 503
+	}
+	if write := (*net.OpError)(nil); errors.As(err, &write) {
+		return true // the connection broke while the request was sent
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, natsgo.ErrTimeout) || errors.Is(err, natsgo.ErrNoResponders) ||
 		errors.Is(err, errNotYet) || errors.Is(err, jetstream.ErrAsyncPublishTimeout) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, natsgo.ErrDisconnected) || errors.Is(err, natsgo.ErrConnectionReconnecting) ||
