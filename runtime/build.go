@@ -113,7 +113,7 @@ func (e *engine) addStage(sp *pipeline.StagePlan, impl pipeline.Stage) {
 
 // wire makes the line that carriers walk.
 func (e *engine) wire() {
-	e.line = sched.Line{First: -1, Again: e.again, Crashed: e.crashed}
+	e.line = sched.Line{First: -1, Again: e.again, Crashed: e.crashed, Life: e.work}
 	for i, s := range e.stages {
 		if o, ok := s.impl.(pipeline.Orderer); ok && o.Ordered() {
 			if e.line.First < 0 {

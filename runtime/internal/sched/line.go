@@ -78,6 +78,10 @@ type Line struct {
 	Crashed func(f *Flight, bug error) error
 	// Quiet is told of waiting; it may be nil.
 	Quiet *Quiet
+	// Life is an ancestor of all flights' contexts, or nil. Contexts end one after
+	// the other: when the first flight ends with Life and lets the next one pass,
+	// that one's own may still be good.
+	Life context.Context
 }
 
 // Walk takes a flight from where it is to the end of the line. It returns nil,
@@ -198,6 +202,10 @@ func (l *Line) acquire(p *Permit, f *Flight) error {
 	l.Quiet.Block()
 	err := p.Acquire(f.Ctx, f.Item.Priority)
 	l.Quiet.Unblock(1)
+	if err == nil && l.over() {
+		p.Release()
+		err = ended(f.Ctx)
+	}
 	return err
 }
 
@@ -207,5 +215,16 @@ func (l *Line) await(f *Flight) error {
 	l.Quiet.Block()
 	err := f.Turn.Wait(f.Ctx)
 	l.Quiet.Unblock(1)
+	if err == nil && l.over() {
+		err = ended(f.Ctx)
+	}
 	return err
+}
+
+func (l *Line) over() bool { return l.Life != nil && l.Life.Err() != nil }
+
+// ended waits for a context that is about to end and returns why it did.
+func ended(ctx context.Context) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
 }
