@@ -61,7 +61,7 @@ bench: build ## measure, print ratios, write bench/results.json
 
 bench-browser: browser ## what a page costs, beside a raw client, puppeteer-cluster and Playwright; write docs/benchmarks.md
 	@scripts/browser-peers var/browser-peers
-	$(GO) run ./bench/browser -peers var/browser-peers -rounds 7 -docs docs/benchmarks.md
+	$(GO) run ./bench/browser -peers var/browser-peers -rounds 5 -docs docs/benchmarks.md
 
 # These flags share what they compile with the tests.
 lint: ## gofmt, go vet, staticcheck, go.mod
