@@ -44,15 +44,17 @@ func (r Report) subjects() (names []string) {
 }
 
 // table writes a subject's results as Markdown: one row for a figure with its
-// ratio, its rate and the server's share.
+// ratio, its rate and the server's share, and then where they are from.
 func (r Report) table(subject string) string {
 	var b strings.Builder
 	b.WriteString("| what | value | ratio | A/A | target |\n|---|---|---|---|---|\n")
 	var rows []row
+	rounds := 0
 	for _, one := range r.Results {
 		if one.Subject != subject {
 			continue
 		}
+		rounds = one.Rounds
 		if n := len(rows); n == 0 || !rows[n-1].join(one) {
 			rows = append(rows, newRow(one))
 		}
@@ -60,6 +62,7 @@ func (r Report) table(subject string) string {
 	for _, row := range rows {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", row.name, row.value, row.ratio, row.aa, strings.Join(row.targets, "; "))
 	}
+	fmt.Fprintf(&b, "\n%s, %s, %d CPUs, %d rounds.\n", r.Date, r.Go, r.CPUs, rounds)
 	return b.String()
 }
 

@@ -3,13 +3,12 @@ package main
 import (
 	"encoding/json"
 	"os"
-	"strings"
 	"testing"
 )
 
 func TestWithTables(t *testing.T) {
 	yes, no := true, false
-	report := Report{Results: []Result{
+	report := Report{Date: "2026-11-22 05:27:00", Go: "go1.26.8", CPUs: 2, Results: []Result{
 		{Subject: "a", Name: "floor", Value: 40.92, Unit: "ns"},
 		{Subject: "a", Name: "mine", Value: 120.5, Unit: "ns", Target: atMost(100), Met: &no, AA: 1.02},
 		{Subject: "a", Name: "mine, ratio", Value: 2.945, Unit: "ratio", RatioTo: "floor", Target: atMost(3), Met: &yes},
@@ -17,7 +16,7 @@ func TestWithTables(t *testing.T) {
 		{Subject: "a", Name: "mine, server", Value: 8, Unit: "ns"},
 		{Subject: "a", Name: "mine, server, ratio", Value: 1.5, Unit: "ratio", RatioTo: "floor, server"},
 		{Subject: "a", Name: "mine, more", Value: 1.234567e6, Unit: "ns", Target: atMost(5), Met: &yes, AtLeast: true},
-		{Subject: "b", Name: "alone", Value: 1, Unit: "s"},
+		{Subject: "b", Name: "alone", Value: 1, Unit: "s", Rounds: 7},
 	}}
 	const page = "text\n<!-- table: a -->\nold\n<!-- end of table -->\nmore\n<!-- table: b -->\n<!-- end of table -->\nend\n"
 	const want = `text
@@ -27,12 +26,16 @@ func TestWithTables(t *testing.T) {
 | floor | 40.92 ns |  |  |  |
 | mine | 120.5 ns; rate 7 items/s; server 8 ns | 2.945 x floor; server 1.5 x | 1.02 | at most 100 ns: missed; at most 3 x: met |
 | mine, more | 1235000 ns |  |  | at least 5 ns: met |
+
+2026-11-22 05:27:00, go1.26.8, 2 CPUs, 0 rounds.
 <!-- end of table -->
 more
 <!-- table: b -->
 | what | value | ratio | A/A | target |
 |---|---|---|---|---|
 | alone | 1 s |  |  |  |
+
+2026-11-22 05:27:00, go1.26.8, 2 CPUs, 7 rounds.
 <!-- end of table -->
 end
 `
@@ -71,10 +74,5 @@ func TestPageIsCurrent(t *testing.T) {
 	}
 	if string(want) != string(page) {
 		t.Error("docs/benchmarks.md has other figures than bench/results.json: run go generate ./bench")
-	}
-	for _, one := range []string{report.Date[:10], report.Go[2:]} {
-		if !strings.Contains(string(page), one) {
-			t.Errorf("docs/benchmarks.md does not say %s", one)
-		}
 	}
 }

@@ -231,3 +231,33 @@ func TestPageCrashesWhileItOpens(t *testing.T) {
 		})
 	}
 }
+
+// Full Chromium says of a page that is closed that its process is gone, and then
+// detaches it: that is no crash.
+func TestClosedPageIsNoCrash(t *testing.T) {
+	for name, closed := range map[string]bool{"closed": true, "crashed": false} {
+		t.Run(name, func(t *testing.T) {
+			p, s := scripted(t)
+			c, _ := newConn(p)
+			defer c.close()
+			crashed := make(chan struct{}, 1)
+			w := &wire{conn: c, crashed: func(string, string) { crashed <- struct{}{} }}
+			page := &tab{wire: w, target: c.link("S")}
+			page.watchProcess()
+			s.send(`{"method":"Inspector.detached","params":{"reason":"Render process gone."},"sessionId":"S"}`)
+			if closed {
+				s.send(`{"method":"Target.detachedFromTarget","params":{"sessionId":"S","targetId":"T"}}`)
+			}
+			select {
+			case <-crashed:
+				if closed {
+					t.Error("it was called a crash")
+				}
+			case <-time.After(2 * closing):
+				if !closed {
+					t.Error("nobody was told of the crash")
+				}
+			}
+		})
+	}
+}
